@@ -64,13 +64,14 @@ func (m *Member[C, T]) Result(d *jsontext.Decoder, name string) (T, error) {
 }
 
 // Choose reads a value that is one of several alternatives, told apart by the string member called name. It calls decode
-// with that member's text (empty when there is none) and a decoder that is about to read the whole value: d itself when
-// the member can be seen ahead, so that the value is read only once, else another one over the same bytes.
+// with that member's text, which is empty when there is none and is lost once something is read, and a decoder that is about
+// to read the whole value: d itself when the member can be seen ahead, so that the value is read only once, else another
+// one over the same bytes.
 //
 // The value to, most often a pointer to the container, is handed through so that decode need not be a closure.
-func Choose[T any](d *jsontext.Decoder, name string, to T, decode func(to T, d *jsontext.Decoder, kind string) error) error {
+func Choose[T any](d *jsontext.Decoder, name string, to T, decode func(to T, d *jsontext.Decoder, kind []byte) error) error {
 	if d.PeekKind() != '{' {
-		return decode(to, d, "")
+		return decode(to, d, nil)
 	}
 	if kind, ok := peekString(d.UnreadBuffer(), name); ok {
 		return decode(to, d, kind)
@@ -79,17 +80,17 @@ func Choose[T any](d *jsontext.Decoder, name string, to T, decode func(to T, d *
 	if err != nil {
 		return err
 	}
-	again := chosen[T]{to, String(raw, name), decode}
-	if err := json.Unmarshal(raw, &again, d.Options()); err != nil {
-		return within(err, d.StackPointer())
+	kind, ok := peekString(raw, name)
+	if !ok {
+		kind = []byte(String(raw, name))
 	}
-	return nil
+	return Decode(d, raw, &chosen[T]{to, kind, decode})
 }
 
 type chosen[T any] struct {
 	to     T
-	kind   string
-	decode func(T, *jsontext.Decoder, string) error
+	kind   []byte
+	decode func(T, *jsontext.Decoder, []byte) error
 }
 
 func (c *chosen[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error { return c.decode(c.to, d, c.kind) }
@@ -101,10 +102,19 @@ func Rest(d *jsontext.Decoder, v any) ([]byte, error) {
 	if err != nil || raw.Kind() == 'n' {
 		return nil, err
 	}
-	if err := json.Unmarshal(raw, v, d.Options()); err != nil {
-		return nil, within(err, d.StackPointer())
+	if err := Decode(d, raw, v); err != nil {
+		return nil, err
 	}
 	return slices.Clone(raw), nil
+}
+
+// Decode reads into v, which is a pointer, the bytes of the value that d has just read: with the options of d, and with
+// the place of the value in the path of an error.
+func Decode(d *jsontext.Decoder, raw []byte, v any) error {
+	if err := json.Unmarshal(raw, v, d.Options()); err != nil {
+		return within(err, d.StackPointer())
+	}
+	return nil
 }
 
 // Raw reads the next value and returns a copy of its bytes.
@@ -176,8 +186,8 @@ func within(err error, at jsontext.Pointer) error {
 
 // peekString looks for the member called name in the JSON object that b is about to open and returns its text. It does
 // not check b, which may be cut or broken: the decoder does that afterwards. It reports false whenever it cannot tell
-// simply, as with escaped names and values.
-func peekString(b []byte, name string) (string, bool) {
+// simply, as with escaped names and values. The text is a part of b.
+func peekString(b []byte, name string) ([]byte, bool) {
 	i := 0
 	for i < len(b) && b[i] != '{' { // white space, and the comma or colon in front
 		i++
@@ -191,12 +201,12 @@ func peekString(b []byte, name string) (string, bool) {
 			depth++
 		case '}', ']':
 			if depth--; depth == 0 {
-				return "", false
+				return nil, false
 			}
 		case '"':
 			start := i
 			if i = endOfString(b, i); i < 0 {
-				return "", false
+				return nil, false
 			}
 			if depth != 1 || string(b[start:i-1]) != name {
 				continue
@@ -205,16 +215,16 @@ func peekString(b []byte, name string) (string, bool) {
 				continue // a value that reads like the name
 			}
 			if i = skipSpace(b, i+1); i == len(b) || b[i] != '"' {
-				return "", false
+				return nil, false
 			}
 			start = i + 1
 			if i = endOfString(b, start); i < 0 || bytes.IndexByte(b[start:i], '\\') >= 0 {
-				return "", false
+				return nil, false
 			}
-			return string(b[start : i-1]), true
+			return b[start : i-1], true
 		}
 	}
-	return "", false
+	return nil, false
 }
 
 // endOfString returns the index after the closing quote of the string whose text starts at i, or -1.
