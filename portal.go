@@ -1,0 +1,31 @@
+package polar
+
+// Portal is the Customer Portal API, as one customer uses it: one field for each resource. Its credential is the token of
+// a customer or member session, or [Anonymous] for the public calls, such as those for license keys in a program that
+// runs on the customer's computer. It is safe for concurrent use. The zero Portal refuses every call.
+type Portal struct {
+	core *core
+}
+
+func newPortal(c *core) *Portal {
+	return &Portal{core: c}
+}
+
+// NewPortal returns a client of the Customer Portal API that shows the credential. A server that has a [Client] uses
+// [Client.Portal] instead, which keeps the settings. An organization's own token is not valid here.
+func NewPortal(credential Credential, opts ...Option) (*Portal, error) {
+	c, err := newCore(credential, opts)
+	if err != nil {
+		return nil, err
+	}
+	return newPortal(c), nil
+}
+
+// With returns a second portal client that differs from p in the options and shares everything else with it.
+func (p *Portal) With(opts ...Option) (*Portal, error) {
+	core, err := p.core.with(opts)
+	if err != nil {
+		return nil, err
+	}
+	return newPortal(core), nil
+}
