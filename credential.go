@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 )
 
 // Credential is what a client shows to Polar: a [Token], a [TokenFunc], or [Anonymous]. There are no others.
@@ -14,42 +13,38 @@ type Credential interface {
 	authorization() (authorization, error)
 }
 
-// authorization makes the value of an Authorization header. Clients keep their credential only in this form: formatting
-// a func value prints an address, so no verb of package fmt and no dump of a client can show the token.
+// authorization makes the value of an Authorization header. Clients and credentials keep tokens only inside of func
+// values, which format as an address: package fmt calls no methods of unexported members, nor any for a verb that does
+// not fit, so a type that merely knows how to print itself would be printed all the same.
 type authorization func(ctx context.Context) (string, error)
 
-const redacted = "[REDACTED]"
+type token struct{ reveal func() string }
 
-// Token is an access token as Polar shows it: of an organization (polar_oat_…), of an OAuth2 user or organization
-// (polar_at_…), of a customer or member session (polar_cst_…, polar_mst_…). Tokens of production are not valid in the
-// sandbox and the other way round.
+// Token is the credential for an access token as Polar shows it: of an organization (polar_oat_…), of an OAuth2 user or
+// organization (polar_at_…), of a customer or member session (polar_cst_…, polar_mst_…). Tokens of production are not valid
+// in the sandbox and the other way round. What is wrong with a token, such as being empty, is said by the function that
+// makes the client.
 //
-// A Token prints as [REDACTED] with every verb of package fmt, in JSON and in slog; convert it with string(token) where
-// the characters themselves are needed.
-type Token string
+// The credential prints as [REDACTED] in package fmt, in JSON and in slog.
+func Token(accessToken string) Credential {
+	return &token{func() string { return accessToken }}
+}
 
-func (t Token) authorization() (authorization, error) {
-	if err := checkToken(string(t)); err != nil {
+func (t *token) authorization() (authorization, error) {
+	if err := checkToken(t.reveal()); err != nil {
 		return nil, fmt.Errorf("polar: token %w", err)
 	}
-	value := "Bearer " + string(t)
+	value := "Bearer " + t.reveal()
 	return func(context.Context) (string, error) { return value, nil }, nil
 }
 
+const redacted = "[REDACTED]"
+
 // Format writes [REDACTED], whatever the verb.
-func (t Token) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+func (*token) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 
-// String returns [REDACTED].
-func (t Token) String() string { return redacted }
-
-// GoString returns [REDACTED].
-func (t Token) GoString() string { return redacted }
-
-// MarshalText returns [REDACTED], also for encoders of JSON. A Token is configuration, not data to be stored.
-func (t Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
-
-// LogValue returns [REDACTED].
-func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+// MarshalText returns [REDACTED], for encoders of JSON and loggers.
+func (*token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // TokenFunc returns the token to use, for tokens that change: OAuth2 access tokens, tokens read from a secret store. It is
 // called for each attempt of a call, so it should cache; with the context of that attempt, which carries the

@@ -285,7 +285,7 @@ func newError(c *call, resp *http.Response, body []byte) *Error {
 	if len(body) > maxErrorKept {
 		e.Body = append([]byte(nil), body[:maxErrorKept]...)
 	}
-	if resp.Request != nil && resp.Request.URL != nil {
+	if resp.Request != nil && resp.Request.URL != nil { // a middleware's answer may lack it
 		e.Server = resp.Request.URL.Host
 	}
 	said := parseErrorBody(body)

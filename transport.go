@@ -388,9 +388,9 @@ func (a *attempt) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // send adds the token, which must not be in the request that middleware and redirects see, and sends the request.
-func (a *attempt) send(ctx context.Context, c *call, req *http.Request) (*http.Response, error) {
-	header := req.Header
-	if c.authorization != nil && req.URL.Scheme == a.core.baseURL.Scheme && req.URL.Host == a.core.baseURL.Host {
+func (a *attempt) send(ctx context.Context, c *call, outer *http.Request) (*http.Response, error) {
+	header := outer.Header
+	if c.authorization != nil && outer.URL.Scheme == a.core.baseURL.Scheme && outer.URL.Host == a.core.baseURL.Host {
 		value, err := c.authorization(ctx)
 		if err != nil {
 			return nil, &finalError{err}
@@ -398,7 +398,7 @@ func (a *attempt) send(ctx context.Context, c *call, req *http.Request) (*http.R
 		header = header.Clone()
 		header.Set("Authorization", value)
 	}
-	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+	req := outer.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { c.askedConn.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { c.gotConn.Store(true) },
 	}))
@@ -418,6 +418,7 @@ func (a *attempt) send(ctx context.Context, c *call, req *http.Request) (*http.R
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
+	resp.Request = outer // the transport's has the token
 	if l, ok := c.limiter.(*limiter); ok && c.authorization != nil {
 		l.answered(resp.StatusCode)
 	}
