@@ -58,7 +58,7 @@ func (m *Member[C, T]) Result(d *jsontext.Decoder, name string) (T, error) {
 	v := m.pick(m.in, true)
 	if err := json.Unmarshal(m.raw, v, d.Options()); err != nil {
 		var none T
-		return none, within(err, d.StackPointer().AppendToken(name))
+		return none, At(err, d.StackPointer().AppendToken(name))
 	}
 	return v, nil
 }
@@ -112,7 +112,7 @@ func Rest(d *jsontext.Decoder, v any) ([]byte, error) {
 // the place of the value in the path of an error.
 func Decode(d *jsontext.Decoder, raw []byte, v any) error {
 	if err := json.Unmarshal(raw, v, d.Options()); err != nil {
-		return within(err, d.StackPointer())
+		return At(err, d.StackPointer())
 	}
 	return nil
 }
@@ -175,8 +175,8 @@ func walk(raw []byte, f func(name string, d *jsontext.Decoder) bool) {
 	}
 }
 
-// within puts the place of a value that was decoded on its own in front of the places in its error.
-func within(err error, at jsontext.Pointer) error {
+// At puts the place of a value that was decoded on its own in front of the place in its error.
+func At(err error, at jsontext.Pointer) error {
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
 		semantic.JSONPointer = at + semantic.JSONPointer
