@@ -1,0 +1,3 @@
+package polar
+
+//go:generate go run ./internal/gen
