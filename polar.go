@@ -40,11 +40,70 @@ func (e Environment) BaseURL() string {
 // Client is the API as a merchant's server uses it: one field for each resource. It is made by [New], is safe for
 // concurrent use, and holds no connection that would have to be closed. The zero Client refuses every call.
 type Client struct {
+	Organizations     *OrganizationService
+	Subscriptions     *SubscriptionService
+	Products          *ProductService
+	Orders            *OrderService
+	Refunds           *RefundService
+	Disputes          *DisputeService
+	Payments          *PaymentService
+	Checkouts         *CheckoutService
+	CheckoutLinks     *CheckoutLinkService
+	CustomFields      *CustomFieldService
+	Discounts         *DiscountService
+	Benefits          *BenefitService
+	BenefitGrants     *BenefitGrantService
+	Files             *FileService
+	Metrics           *MetricService
+	LicenseKeys       *LicenseKeyService
+	Customers         *CustomerService
+	Members           *MemberService
+	Seats             *SeatService
+	CustomerSessions  *CustomerSessionService
+	CustomerMeters    *CustomerMeterService
+	Events            *EventService
+	EventTypes        *EventTypeService
+	Meters            *MeterService
+	WebhookEndpoints  *WebhookEndpointService
+	WebhookDeliveries *WebhookDeliveryService
+	OAuth2            *OAuth2Service
+	OAuth2Clients     *OAuth2ClientService
+
 	core *core
 }
 
 func newClient(c *core) *Client {
-	return &Client{core: c}
+	return &Client{
+		Organizations:     &OrganizationService{c},
+		Subscriptions:     &SubscriptionService{c},
+		Products:          &ProductService{c},
+		Orders:            &OrderService{c},
+		Refunds:           &RefundService{c},
+		Disputes:          &DisputeService{c},
+		Payments:          &PaymentService{c},
+		Checkouts:         &CheckoutService{c},
+		CheckoutLinks:     &CheckoutLinkService{c},
+		CustomFields:      &CustomFieldService{c},
+		Discounts:         &DiscountService{c},
+		Benefits:          &BenefitService{c},
+		BenefitGrants:     &BenefitGrantService{c},
+		Files:             &FileService{c},
+		Metrics:           &MetricService{c},
+		LicenseKeys:       &LicenseKeyService{c},
+		Customers:         &CustomerService{c},
+		Members:           &MemberService{c},
+		Seats:             &SeatService{c},
+		CustomerSessions:  &CustomerSessionService{c},
+		CustomerMeters:    &CustomerMeterService{c},
+		Events:            &EventService{c},
+		EventTypes:        &EventTypeService{c},
+		Meters:            &MeterService{c},
+		WebhookEndpoints:  &WebhookEndpointService{c},
+		WebhookDeliveries: &WebhookDeliveryService{c},
+		OAuth2:            &OAuth2Service{c},
+		OAuth2Clients:     &OAuth2ClientService{c},
+		core:              c,
+	}
 }
 
 // New returns a client of Polar's production environment that shows the credential; options choose another environment

@@ -4,11 +4,40 @@ package polar
 // a customer or member session, or [Anonymous] for the public calls, such as those for license keys in a program that
 // runs on the customer's computer. It is safe for concurrent use. The zero Portal refuses every call.
 type Portal struct {
+	BenefitGrants  *PortalBenefitGrantService
+	Customer       *PortalCustomerService
+	PaymentMethods *PortalPaymentMethodService
+	Meters         *PortalMeterService
+	Seats          *PortalSeatService
+	Session        *PortalSessionService
+	Downloadables  *PortalDownloadableService
+	LicenseKeys    *PortalLicenseKeyService
+	Members        *PortalMemberService
+	Orders         *PortalOrderService
+	Organizations  *PortalOrganizationService
+	Subscriptions  *PortalSubscriptionService
+	Wallets        *PortalWalletService
+
 	core *core
 }
 
 func newPortal(c *core) *Portal {
-	return &Portal{core: c}
+	return &Portal{
+		BenefitGrants:  &PortalBenefitGrantService{c},
+		Customer:       &PortalCustomerService{c},
+		PaymentMethods: &PortalPaymentMethodService{c},
+		Meters:         &PortalMeterService{c},
+		Seats:          &PortalSeatService{c},
+		Session:        &PortalSessionService{c},
+		Downloadables:  &PortalDownloadableService{c},
+		LicenseKeys:    &PortalLicenseKeyService{c},
+		Members:        &PortalMemberService{c},
+		Orders:         &PortalOrderService{c},
+		Organizations:  &PortalOrganizationService{c},
+		Subscriptions:  &PortalSubscriptionService{c},
+		Wallets:        &PortalWalletService{c},
+		core:           c,
+	}
 }
 
 // NewPortal returns a client of the Customer Portal API that shows the credential. A server that has a [Client] uses

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,11 +24,26 @@ func (g *Gen) lookup(t *GType, m *GMember) *sentence {
 		}
 	}
 	if tw != nil {
-		if s := byKind(g.words.resource[tw.file][m.Wire], m.Base.Kind); s != nil {
+		if s := g.byUse(g.words.resource[tw.file][m.Wire], t, m.Base.Kind); s != nil {
 			return s
 		}
 	}
-	return byKind(g.words.common[m.Wire], m.Base.Kind)
+	return g.byUse(g.words.common[m.Wire], t, m.Base.Kind)
+}
+
+// byUse prefers the line for the use of the type: in a PATCH, in a request.
+func (g *Gen) byUse(list []*sentence, t *GType, kind string) *sentence {
+	if t.Patch {
+		if s := byKind(list, kind+"/patch"); s != nil {
+			return s
+		}
+	}
+	if t.Req && !t.Resp {
+		if s := byKind(list, kind+"/request"); s != nil {
+			return s
+		}
+	}
+	return byKind(list, kind)
 }
 
 func byKind(list []*sentence, kind string) *sentence {
@@ -66,10 +82,11 @@ func (g *Gen) memberDoc(t *GType, m *GMember) string {
 		more = append(more, "Here one of "+orList(quoted(m.Enum))+".")
 	}
 	if t.Req || !t.Resp {
-		more = append(more, m.Limits.sentences(m)...)
-		if m.Nullable {
-			more = append(more, "The zero value leaves it as it is.")
+		limits := m.Limits
+		if t.Patch {
+			limits.Default = nil // what is left out stays as it is
 		}
+		more = append(more, limits.sentences(m)...)
 	}
 	if len(more) > 0 {
 		out += " " + strings.Join(more, " ")
@@ -114,6 +131,12 @@ func (l Limits) sentences(m *GMember) []string {
 		out = append(out, fmt.Sprintf("At least %d characters.", *l.MinLen))
 	}
 	lo, hi := l.Min, l.Max
+	if hi != nil && *hi >= math.MaxInt32 { // the width of the server's integers says nothing
+		hi = nil
+		if lo != nil && *lo <= math.MinInt32 {
+			lo = nil
+		}
+	}
 	switch {
 	case lo != nil && hi != nil:
 		out = append(out, fmt.Sprintf("From %s to %s.", num(*lo), num(*hi)))
@@ -138,7 +161,7 @@ func (l Limits) sentences(m *GMember) []string {
 	case l.MinItems != nil:
 		out = append(out, fmt.Sprintf("At least %d items.", *l.MinItems))
 	}
-	if d := string(l.Default); d != "" && d != `""` && d != "[]" && d != "{}" {
+	if d := string(l.Default); d != "" && d != `""` && d != "[]" && d != "{}" && len(d) < 80 {
 		out = append(out, "The default is "+strings.Trim(strings.NewReplacer("[", "", "]", "", ",", ", ").Replace(d), " ")+".")
 	}
 	return out

@@ -19,7 +19,7 @@ type output struct {
 // goFile formats a Go file and adds the imports that its text needs.
 func (o *output) goFile(path, pkg, body string, self string) error {
 	imports := []struct{ use, line string }{
-		{"context.", `"context"`}, {"stdjson.", `stdjson "encoding/json"`}, {"fmt.", `"fmt"`}, {"io.", `"io"`}, {"iter.", `"iter"`}, {"http.", `"net/http"`},
+		{"context.", `"context"`}, {"stdjson.", `stdjson "encoding/json"`}, {"fmt.", `"fmt"`}, {"io.", `"io"`}, {"iter.", `"iter"`}, {"maps.", `"maps"`}, {"http.", `"net/http"`},
 		{"url.", `"net/url"`}, {"reflect.", `"reflect"`}, {"testing.", `"testing"`}, {"time.", `"time"`}, {"slices.", `"slices"`}, {"errors.", `"errors"`}, {"", ""},
 		{"json.", `"github.com/go-json-experiment/json"`}, {"jsontext.", `"github.com/go-json-experiment/json/jsontext"`}, {"", ""},
 		{"jsonx.", `"github.com/polar-go/polar/internal/jsonx"`}, {"models.", `"github.com/polar-go/polar/models"`},
@@ -287,11 +287,11 @@ func (g *Gen) emitReader(b *strings.Builder, s *Sealed) {
 type read%[1]s struct{}
 
 func (read%[1]s) Read(d *jsontext.Decoder) (v %[1]s, err error) {
-	err = jsonx.Choose(d, %[2]q, &v, func(v *%[1]s, d *jsontext.Decoder, kind string) error {
+	err = jsonx.Choose(d, %[2]q, &v, func(v *%[1]s, d *jsontext.Decoder, kind []byte) error {
 		if d.PeekKind() == 'n' {
 			return d.SkipValue()
 		}
-		switch kind {
+		switch string(kind) {
 `, s.Name, s.By[0])
 	var only []variant
 	for _, v := range s.Variants {
@@ -478,10 +478,10 @@ func (v *%[1]s) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 // UnmarshalJSON reads data.
 func (v *%[1]s) UnmarshalJSON(data []byte) error { return jsonx.Unmarshal(data, v) }
 
-func (v *%[1]s) decode(d *jsontext.Decoder, kind string) error {
+func (v *%[1]s) decode(d *jsontext.Decoder, kind []byte) error {
 	*v = %[1]s{}
 	type plain %[1]s
-	switch kind {
+	switch string(kind) {
 `, t.Name, u.By[0])
 	for _, x := range s.Variants {
 		fmt.Fprintf(b, "\tcase %q:\n\t\trest := new(%s)\n\t\tv.%s = rest\n\t\treturn json.UnmarshalDecode(d, &struct {\n\t\t\t*plain\n\t\t\t*%s\n\t\t}{(*plain)(v), rest})\n", x.disc, x.typ, field, x.typ)
@@ -553,20 +553,35 @@ func (g *Gen) hasValidate(goType string, seen map[string]bool) bool {
 		return true
 	}
 	for _, m := range t.Members {
-		if isMetadata(m) {
+		if isMetadata(m) || isUnitAmount(m) || m.Base.Go == "Filter" {
 			return true
 		}
 		if g.hasValidate(strings.TrimPrefix(m.Base.Go, "[]"), seen) {
 			return true
 		}
+		if m.Base.Iface != "" && m.Base.Wrap != "" && m.pushed == nil {
+			for _, v := range g.sealed[m.Base.Iface].Variants {
+				if g.hasValidate(v.typ, seen) {
+					return true
+				}
+			}
+		}
 	}
 	return false
+}
+
+// sealedValidates tells whether an alternative of a sealed interface has rules.
+func (g *Gen) sealedValidates(name string) bool {
+	return slices.ContainsFunc(g.sealed[name].Variants, func(v variant) bool { return g.hasValidate(v.typ, map[string]bool{}) })
 }
 
 // isMetadata knows the members that Polar's limits on metadata are for.
 func isMetadata(m *GMember) bool {
 	return m.Base.Go == "Metadata" && strings.HasSuffix(m.Wire, "metadata") && len(m.exprs) > 0 && strings.Contains(m.exprs[0].String(), "string")
 }
+
+// isUnitAmount knows the decimals with a limit of digits.
+func isUnitAmount(m *GMember) bool { return m.Base.Go == "Decimal" && m.Wire == "unit_amount" }
 
 func (g *Gen) emitValidate(b *strings.Builder, t *GType) {
 	if !g.hasValidate(t.Name, map[string]bool{}) {
@@ -579,11 +594,33 @@ func (g *Gen) emitValidate(b *strings.Builder, t *GType) {
 		case isMetadata(m) && m.Nullable:
 			code = append(code, fmt.Sprintf("\tif m, ok := v.%s.Get(); ok {\n\t\tif err := m.Validate(); err != nil {\n\t\t\treturn within(%q, err)\n\t\t}\n\t}\n", m.Go, t.Name+"."+m.Go))
 			rules = append(rules, "the limits of "+m.Go)
+		case isUnitAmount(m):
+			code = append(code, fmt.Sprintf("\tif err := v.%s.ValidateUnitAmount(); err != nil {\n\t\treturn within(%q, err)\n\t}\n", m.Go, t.Name+"."+m.Go))
+			rules = append(rules, "the digits of "+m.Go)
+		case m.Base.Go == "Filter" && m.Nullable:
+			code = append(code, fmt.Sprintf("\tif f, ok := v.%s.Get(); ok {\n\t\tif err := f.Validate(); err != nil {\n\t\t\treturn within(%q, err)\n\t\t}\n\t}\n", m.Go, t.Name+"."+m.Go))
+			rules = append(rules, m.Go)
+		case m.Base.Go == "Filter" && !m.Ptr:
+			code = append(code, fmt.Sprintf("\tif err := v.%s.Validate(); err != nil {\n\t\treturn within(%q, err)\n\t}\n", m.Go, t.Name+"."+m.Go))
+			rules = append(rules, m.Go)
 		case isMetadata(m):
 			code = append(code, fmt.Sprintf("\tif err := v.%s.Validate(); err != nil {\n\t\treturn within(%q, err)\n\t}\n", m.Go, t.Name+"."+m.Go))
 			rules = append(rules, "the limits of "+m.Go)
 		case g.hasValidate(elem, map[string]bool{}) && m.Base.Wrap == "[]" && !m.Nullable:
 			code = append(code, fmt.Sprintf("\tfor i, x := range v.%s {\n\t\tif err := x.Validate(); err != nil {\n\t\t\treturn within(fmt.Sprintf(\"%s.%s[%%d]\", i), err)\n\t\t}\n\t}\n", m.Go, t.Name, m.Go))
+			rules = append(rules, "each of "+m.Go)
+		case g.hasValidate(m.Base.Go, map[string]bool{}) && !m.Ptr && !m.Nullable && m.Base.Wrap == "" && m.Base.Iface == "":
+			code = append(code, fmt.Sprintf("\tif err := v.%[1]s.Validate(); err != nil {\n\t\treturn within(%[2]q, err)\n\t}\n", m.Go, t.Name+"."+m.Go))
+			rules = append(rules, m.Go)
+		case m.Base.Iface != "" && m.Base.Wrap == "[]" && g.sealedValidates(m.Base.Iface):
+			if m.Nullable {
+				code = append(code, fmt.Sprintf("\tif list, ok := v.%[1]s.Get(); ok {\n\t\tif err := validateEach(%[2]q, list); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n", m.Go, t.Name+"."+m.Go))
+			} else {
+				code = append(code, fmt.Sprintf("\tif err := validateEach(%[2]q, v.%[1]s); err != nil {\n\t\treturn err\n\t}\n", m.Go, t.Name+"."+m.Go))
+			}
+			rules = append(rules, "each of "+m.Go)
+		case m.Base.Iface != "" && m.Base.Wrap == "map[string][]" && g.sealedValidates(m.Base.Iface):
+			code = append(code, fmt.Sprintf("\tfor _, k := range slices.Sorted(maps.Keys(v.%[1]s)) {\n\t\tif err := validateEach(%[2]q+\"[\"+k+\"]\", v.%[1]s[k]); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n", m.Go, t.Name+"."+m.Go))
 			rules = append(rules, "each of "+m.Go)
 		case g.hasValidate(m.Base.Go, map[string]bool{}) && m.Ptr:
 			code = append(code, fmt.Sprintf("\tif v.%[1]s != nil {\n\t\tif err := v.%[1]s.Validate(); err != nil {\n\t\t\treturn within(%[2]q, err)\n\t\t}\n\t}\n", m.Go, t.Name+"."+m.Go))
@@ -607,4 +644,48 @@ func (g *Gen) emitValidate(b *strings.Builder, t *GType) {
 	}
 	b.WriteString(comment("", "Validate", "checks what Polar would refuse or silently drop: "+strings.Join(rules, "; ")+". The client calls it before it sends anything."))
 	fmt.Fprintf(b, "func (v %s) Validate() error {\n%s\treturn nil\n}\n\n", t.Name, strings.Join(code, ""))
+}
+
+// emitEvents writes the webhook events: one type each.
+func (g *Gen) emitEvents(out *output) error {
+	if len(g.facts.Events) == 0 {
+		return nil
+	}
+	var b, pick strings.Builder
+	for _, e := range g.facts.Events {
+		name := camel(e.Name)
+		s := g.words.events[e.Name]
+		if s == nil || s.text == "" {
+			g.problem("event %s has no sentence", e.Name)
+			s = &sentence{text: "?"}
+		}
+		s.used = true
+		b.WriteString(comment("", name, s.text))
+		fmt.Fprintf(&b, "type %s struct {\n\tDelivery\n", name)
+		t := g.facts.types[e.Payload]
+		for _, m := range t.Members {
+			switch m.Name {
+			case "type", "timestamp", "api_version":
+				continue
+			}
+			base := g.base(stripNull(m.expr), t.Name+"."+m.Name, m.Name)
+			doc := "is the object that the event is about, as it was when the event was made. It can be older than what the API returns by now."
+			if m.Name != "data" {
+				ms := g.words.types[name]
+				if ms == nil || ms.members[m.Name] == nil {
+					g.problem("event %s: the member %s has no sentence (type %s in the words)", e.Name, m.Name, name)
+					continue
+				}
+				doc = ms.members[m.Name].text
+				ms.members[m.Name].used, ms.self.used = true, true
+			}
+			b.WriteString(comment("\t", camel(m.Name), doc))
+			fmt.Fprintf(&b, "\t%s %s `json:%q`\n", camel(m.Name), modelsType(base.Go), m.Name)
+		}
+		enum := constName("WebhookEventType", e.Name)
+		fmt.Fprintf(&b, "}\n\n// Type returns %q.\nfunc (*%s) Type() models.WebhookEventType { return models.%s }\n\n", e.Name, name, enum)
+		fmt.Fprintf(&pick, "\tcase models.%s:\n\t\treturn new(%s)\n", enum, name)
+	}
+	fmt.Fprintf(&b, "// newEvent makes an empty event of a type, and nil for one that this version of the module does not know.\nfunc newEvent(t models.WebhookEventType) Event {\n\tswitch t {\n%s\t}\n\treturn nil\n}\n", pick.String())
+	return out.goFile("webhooks/events.go", "webhooks", b.String(), "")
 }

@@ -21,7 +21,7 @@ func (g *Gen) example(e *Expr, wire string, n *int, depth int) string {
 		}
 		return "[" + g.example(e.Elems[0], wire, n, depth+1) + "]"
 	case Map:
-		if strings.Contains(e.Elems[0].String(), "|") || e.Elems[0].String() == "any" {
+		if x := e.Elems[0]; x.Kind == Alt && len(g.facts.leaves(x)) == 0 || x.String() == "any" {
 			return fmt.Sprintf(`{"flag":true,"big":9007199254740993,"name":"n%d","share":0.25}`, *n)
 		}
 		key := "usd"
@@ -47,7 +47,7 @@ func (g *Gen) example(e *Expr, wire string, n *int, depth int) string {
 	case "bool":
 		return "true"
 	case "time":
-		return fmt.Sprintf(`"2026-10-%02dT08:%02d:05.%03dZ"`, 1+*n%28, *n%60, 100+*n%899)
+		return fmt.Sprintf(`"2026-10-%02dT08:%02d:05.%03dZ"`, 1+*n%28, *n%60, 101+10*(*n%89))
 	case "date":
 		return fmt.Sprintf(`"2026-03-%02d"`, 1+*n%28)
 	case "uuid", "uuid4":

@@ -39,8 +39,8 @@ func constName(typ, value string) string {
 	desc := strings.HasPrefix(value, "-")
 	v := strings.TrimPrefix(value, "-")
 	name := camel(v)
-	if typ == "Currency" {
-		name = strings.ToUpper(v)
+	if typ == "Currency" || typ == "TaxIDFormat" {
+		name = strings.ToUpper(strings.ReplaceAll(v, "_", ""))
 	}
 	if name == "" {
 		name = "Empty"

@@ -727,10 +727,12 @@ func (g *Gen) onlyFor(gt *GType, u *Union, ms []*Member) (vals []string, field s
 			return nil, ""
 		}
 	}
-	return vals, camel(lastPart(disc))
+	var path []string
+	for _, p := range strings.Split(disc, ".") {
+		path = append(path, camel(p))
+	}
+	return vals, strings.Join(path, ".")
 }
-
-func lastPart(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
 
 // constOf walks a discriminator path from an object type to its constant.
 func (g *Gen) constOf(typ, path string) string {
