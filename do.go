@@ -21,7 +21,7 @@ type Request struct {
 	PathValues []string
 	// Query is a url.Values, a struct with url tags as those of this package, or nil.
 	Query any
-	// Body is written as JSON; a url.Values is sent as a form; nil sends none. A json.RawMessage is sent as it is.
+	// Body is written as JSON, which a json.RawMessage already is; a url.Values is sent as a form; nil sends none.
 	Body any
 	// Accept is the media type to ask for; JSON when it is empty.
 	Accept string

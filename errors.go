@@ -166,8 +166,8 @@ func (e *Error) Error() string {
 	} else if text := http.StatusText(e.StatusCode); text != "" {
 		b.WriteString(" " + text)
 	}
-	if said := e.said(); said != "" {
-		b.WriteString(": " + oneLine(said, maxErrorText))
+	if said := oneLine(e.said(), maxErrorText); said != "" {
+		b.WriteString(": " + said)
 	}
 	if hint := e.hint(); hint != "" {
 		b.WriteString(" (" + hint + ")")

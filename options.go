@@ -74,7 +74,7 @@ func WithEnvironment(e Environment) Option {
 // each call. It and [WithEnvironment] set the same thing. With http the token travels readable for everybody on the way, so it is refused for polar.sh itself.
 func WithBaseURL(raw string) Option {
 	return func(cfg *config) error {
-		u, err := url.Parse(raw)
+		u, err := url.Parse(strings.TrimRight(raw, "/"))
 		if err != nil {
 			return errors.New("base URL does not parse") // the parser's error repeats the URL, which may hold a password
 		}
@@ -86,7 +86,7 @@ func WithBaseURL(raw string) Option {
 		case u.Scheme == "http" && (u.Hostname() == "polar.sh" || strings.HasSuffix(u.Hostname(), ".polar.sh")):
 			return fmt.Errorf("base URL http://%s would send the token unencrypted: use https", u.Host)
 		}
-		cfg.baseURL = &url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimRight(u.Path, "/"), RawPath: strings.TrimRight(u.RawPath, "/")}
+		cfg.baseURL = u
 		return nil
 	}
 }

@@ -80,3 +80,8 @@ func isNil(v any) bool {
 	}
 	return false
 }
+
+// missing is the error for a query parameter that the operation cannot do without.
+func missing(name string) error {
+	return fmt.Errorf("%s is missing: it is required", name)
+}

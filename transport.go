@@ -2,11 +2,13 @@ package polar
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -47,7 +49,7 @@ const (
 
 const (
 	maxRequestBody  = 10 << 20 // bytes that Polar takes
-	maxResponseBody = 64 << 20 // bytes of an answer that are read into memory
+	maxResponseBody = 32 << 20 // bytes of an answer that are read into memory
 )
 
 // do calls an operation and returns its decoded answer. It is thin on purpose: everything in it is compiled once for each
@@ -291,24 +293,24 @@ func encodeBody(r *request) ([]byte, error) {
 
 // setHeader sets everything but the token, which belongs to the attempt.
 func (c *call) setHeader(h http.Header, userAgent string, hasBody bool) {
-	h.Set("User-Agent", userAgent)
-	h.Set("Polar-Version", c.apiVersion)
-	if c.req.accept != "" {
-		h.Set("Accept", c.req.accept)
-	} else {
-		h.Set("Accept", "application/json")
+	values := make([]string, 0, 5) // one allocation for all of them
+	set := func(key, value string) {
+		n := len(values)
+		values = append(values, value)
+		h[key] = values[n : n+1 : n+1]
 	}
+	set("User-Agent", userAgent)
+	set("Polar-Version", c.apiVersion)
+	set("Accept", cmp.Or(c.req.accept, "application/json"))
 	if hasBody && c.req.form {
-		h.Set("Content-Type", "application/x-www-form-urlencoded")
+		set("Content-Type", "application/x-www-form-urlencoded")
 	} else if hasBody {
-		h.Set("Content-Type", "application/json")
+		set("Content-Type", "application/json")
 	}
 	if c.organization != "" {
-		h.Set("Polar-Organization", c.organization)
+		set("Polar-Organization", c.organization)
 	}
-	for key, values := range c.header {
-		h[key] = values
-	}
+	maps.Copy(h, c.header)
 }
 
 // read returns the body of an answer, or the error that the answer is.
@@ -395,8 +397,9 @@ func (a *attempt) send(ctx context.Context, c *call, outer *http.Request) (*http
 		if err != nil {
 			return nil, &finalError{err}
 		}
-		header = header.Clone()
-		header.Set("Authorization", value)
+		header = make(http.Header, len(outer.Header)+1)
+		maps.Copy(header, outer.Header)
+		header["Authorization"] = []string{value}
 	}
 	req := outer.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) { c.askedConn.Store(true) },
@@ -475,6 +478,10 @@ func readBody(resp *http.Response, limit int) ([]byte, error) {
 	if resp.Body == http.NoBody {
 		return nil, nil
 	}
+	tooLarge := func() error { return &finalError{fmt.Errorf("the answer has more than %d bytes", limit)} }
+	if success(resp) && resp.ContentLength > int64(limit) {
+		return nil, tooLarge()
+	}
 	size := 512
 	if n := resp.ContentLength; n >= 0 && n < 1<<20 {
 		size = int(n) + bytes.MinRead // bytes.Buffer wants that much room to see the end
@@ -483,13 +490,10 @@ func readBody(resp *http.Response, limit int) ([]byte, error) {
 	if _, err := buf.ReadFrom(io.LimitReader(resp.Body, int64(limit)+1)); err != nil {
 		return nil, err
 	}
-	if buf.Len() > limit {
-		if success(resp) {
-			return nil, &finalError{fmt.Errorf("the answer has more than %d bytes", limit)}
-		}
-		buf.Truncate(limit)
+	if buf.Len() > limit && success(resp) {
+		return nil, tooLarge()
 	}
-	return buf.Bytes(), nil
+	return buf.Bytes()[:min(buf.Len(), limit)], nil
 }
 
 // peek returns the body of a refusal and leaves it in place.
