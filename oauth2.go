@@ -29,7 +29,7 @@ func (s *OAuth2Service) AuthorizeInfo(ctx context.Context, params *OAuth2Authori
 //
 // POST /v1/oauth2/introspect. It needs no token and never sends one.
 func (s *OAuth2Service) Introspect(ctx context.Context, body models.OAuth2IntrospectRequest, opts ...CallOption) (*models.OAuth2Introspection, error) {
-	return do[models.OAuth2Introspection](ctx, s.core, &request{op: "oauth2:introspect_token", method: http.MethodPost, route: "/v1/oauth2/introspect", body: body, form: true, flags: public, opts: opts})
+	return do[models.OAuth2Introspection](ctx, s.core, &request{op: "oauth2:introspect_token", method: http.MethodPost, route: "/v1/oauth2/introspect", body: body, form: true, flags: public | idempotent, opts: opts})
 }
 
 // Token exchanges an authorization code or a refresh token for an access token.
@@ -49,7 +49,7 @@ func (s *OAuth2Service) Token(ctx context.Context, body models.OAuth2TokenReques
 //
 // POST /v1/oauth2/revoke. It needs no token and never sends one.
 func (s *OAuth2Service) Revoke(ctx context.Context, body models.OAuth2RevokeRequest, opts ...CallOption) error {
-	return exec(ctx, s.core, &request{op: "oauth2:revoke_token", method: http.MethodPost, route: "/v1/oauth2/revoke", body: body, form: true, flags: public, opts: opts})
+	return exec(ctx, s.core, &request{op: "oauth2:revoke_token", method: http.MethodPost, route: "/v1/oauth2/revoke", body: body, form: true, flags: public | idempotent, opts: opts})
 }
 
 // UserInfo returns who the access token speaks for.

@@ -248,7 +248,7 @@ func TestWireIterators(t *testing.T) {
 				fmt.Fprintf(w, `{"items":[%s],"pagination":{"total_count":5,"max_page":3}}`, items[:len(items)-1])
 			}))
 			defer srv.Close()
-			client, err := New(Token("polar_oat_wire"), WithBaseURL(srv.URL))
+			client, err := New(Token("polar_oat_wire"), WithBaseURL(srv.URL), WithRetry(RetryPolicy{MaxAttempts: 1}))
 			require.NoError(t, err)
 			portal, err := client.Portal(Token("polar_cst_wire"))
 			require.NoError(t, err)

@@ -414,8 +414,7 @@ type PublicOrganization struct {
 	AllowCustomerUpdates bool `json:"allow_customer_updates"`
 }
 
-// OrganizationLegalEntity says who the merchant is before the law: [OrganizationIndividualLegalEntity] or
-// [OrganizationCompanyLegalEntity].
+// OrganizationLegalEntity says who the merchant is before the law: a person or a company.
 //
 // The alternatives: [OrganizationIndividualLegalEntity], [OrganizationCompanyLegalEntity].
 type OrganizationLegalEntity interface{ isOrganizationLegalEntity() }

@@ -306,9 +306,7 @@ type SubscriptionUpdateUnits struct {
 
 func (SubscriptionUpdateUnits) isSubscriptionUpdate() {}
 
-// SubscriptionUpdate is one kind of change to a subscription: [SubscriptionUpdateDetails],
-// [SubscriptionUpdateSeats], [SubscriptionUpdateUnits], [SubscriptionUpdateBillingPeriod], [SubscriptionCancel],
-// [SubscriptionPause], [SubscriptionResume], [SubscriptionUpdateClear] or [SubscriptionRevoke].
+// SubscriptionUpdate is one kind of change to a subscription; a call makes one at a time.
 //
 // The alternatives: [SubscriptionUpdateDetails], [SubscriptionUpdateSeats], [SubscriptionUpdateUnits],
 // [SubscriptionUpdateBillingPeriod], [SubscriptionCancel], [SubscriptionRevoke], [SubscriptionPause],

@@ -115,11 +115,18 @@ func (g *Gen) request(o *GOp, query string) string {
 	if o.Kind != "" {
 		req += fmt.Sprintf(", accept: %q", o.Kind)
 	}
+	var flags []string
 	switch {
 	case len(o.Auth) == 0:
-		req += ", flags: public"
+		flags = append(flags, "public")
 	case o.Anyone:
-		req += ", flags: optionalAuth"
+		flags = append(flags, "optionalAuth")
+	}
+	if g.shape.Idempotent[o.ID] {
+		flags = append(flags, "idempotent")
+	}
+	if len(flags) > 0 {
+		req += ", flags: " + strings.Join(flags, " | ")
 	}
 	return req + ", opts: opts"
 }

@@ -160,6 +160,15 @@ func (g *Gen) emitTests(out *output) error {
 			fmt.Fprintf(&b, "\t%q: func() any { return new(%s) },\n", name, name)
 		}
 	}
+	b.WriteString("}\n\n// requests holds the types that are only sent.\nvar requests = map[string]bool{\n")
+	for _, name := range sortedKeys(g.types) {
+		if t := g.types[name]; t.Req && !t.Resp {
+			fmt.Fprintf(&b, "\t%q: true,\n", name)
+		}
+	}
+	if seen["EventCreate"] {
+		b.WriteString("\t\"EventCreate\": true,\n")
+	}
 	b.WriteString("}\n\n// enums holds the values of each enum.\nvar enums = map[string]int{\n")
 	for _, name := range sortedKeys(g.types) {
 		if t := g.types[name]; t.Kind == "enum" {

@@ -46,6 +46,11 @@ func (g *Gen) operations() error {
 			g.problem("shape: op %s matches no operation of the facts", id)
 		}
 	}
+	for id := range g.shape.Idempotent {
+		if g.facts.op[id] == nil {
+			g.problem("shape: idempotent %s matches no operation of the facts", id)
+		}
+	}
 	g.ops = map[string]*GOp{}
 	seen := map[string]string{}
 	for _, op := range g.facts.Ops {

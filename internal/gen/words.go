@@ -19,6 +19,8 @@ type Shape struct {
 	As       map[string]string   // Type.member → facts type
 	Money    []string
 	Wide     []string
+	// Idempotent operations may be sent again although they are not a GET.
+	Idempotent map[string]bool
 }
 
 // Service is a field of the client or the portal.
@@ -111,7 +113,7 @@ func readShape(path string) (*Shape, error) {
 		return nil, err
 	}
 	sh := &Shape{Ops: map[string]*OpShape{}, Names: map[string]string{}, Groups: map[string][]string{}, Hand: map[string]bool{},
-		Unions: map[string]*Union{}, As: map[string]string{}}
+		Unions: map[string]*Union{}, As: map[string]string{}, Idempotent: map[string]bool{}}
 	for n, line := range strings.Split(string(data), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -168,6 +170,10 @@ func (sh *Shape) line(line string) error {
 	case "hand":
 		for _, n := range strings.Fields(rest) {
 			sh.Hand[n] = true
+		}
+	case "idempotent":
+		for _, n := range strings.Fields(rest) {
+			sh.Idempotent[n] = true
 		}
 	case "money":
 		sh.Money = append(sh.Money, strings.Fields(rest)...)
