@@ -1,0 +1,116 @@
+package polar
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// export is a stream that knows whether it was closed.
+type export struct {
+	io.Reader
+	closed bool
+}
+
+func (e *export) Close() error { e.closed = true; return nil }
+
+func TestRows(t *testing.T) {
+	t.Parallel()
+	e := &export{Reader: strings.NewReader("\ufeffemail,net_amount\r\na@example.com,1000\r\n\"b, \"\"c\"\"\",2\r\n")}
+	var emails []string
+	for row, err := range Rows(e) {
+		require.NoError(t, err)
+		assert.Equal(t, []string{"email", "net_amount"}, row.Columns())
+		email, ok := row.Value("email")
+		assert.True(t, ok)
+		emails = append(emails, email)
+		_, ok = row.Value("nothing")
+		assert.False(t, ok)
+	}
+	assert.Equal(t, []string{"a@example.com", `b, "c"`}, emails)
+	assert.True(t, e.closed)
+}
+
+func TestRowsOfNothing(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "email,amount\r\n"} {
+		e := &export{Reader: strings.NewReader(text)}
+		for range Rows(e) {
+			t.Error("a row of nothing")
+		}
+		assert.True(t, e.closed)
+	}
+}
+
+func TestRowsStopEarlyClosesTheExport(t *testing.T) {
+	t.Parallel()
+	e := &export{Reader: strings.NewReader("a\n1\n2\n")}
+	for row, err := range Rows(e) {
+		require.NoError(t, err)
+		assert.Equal(t, []string{"1"}, row.values)
+		break
+	}
+	assert.True(t, e.closed)
+}
+
+func TestRowsErrors(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("connection reset")
+	for name, tc := range map[string]struct {
+		r    io.Reader
+		want string
+	}{
+		"a line with too many values": {strings.NewReader("a,b\n1,2\nsecret,3,4\n"), "polar: line 3 of the export: wrong number of fields"},
+		"a quote that does not end":   {strings.NewReader("a\n\"secret"), "polar: line 2 of the export"},
+		"a stream that breaks off":    {io.MultiReader(strings.NewReader("a\n1\n"), iotestErr{broken}), "connection reset"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := &export{Reader: tc.r}
+			var errs []error
+			for _, err := range Rows(e) {
+				if err != nil {
+					errs = append(errs, err)
+				}
+			}
+			require.Len(t, errs, 1)
+			assert.ErrorContains(t, errs[0], tc.want)
+			assert.NotContains(t, errs[0].Error(), "secret")
+			assert.True(t, e.closed)
+		})
+	}
+}
+
+type iotestErr struct{ err error }
+
+func (r iotestErr) Read([]byte) (int, error) { return 0, r.err }
+
+func FuzzRows(f *testing.F) {
+	f.Add("email,net_amount\r\na@example.com,1000\r\n")
+	f.Add("a\n\"x\n")
+	f.Add("\xef\xbb\xbfa,b\n1,2\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		e := &export{Reader: strings.NewReader(text)}
+		failed := false
+		for row, err := range Rows(e) {
+			if failed {
+				t.Fatal("a row after an error")
+			}
+			if failed = err != nil; failed {
+				continue
+			}
+			for _, c := range row.Columns() {
+				if _, ok := row.Value(c); !ok {
+					t.Fatalf("no value under the column %q", c)
+				}
+			}
+		}
+		if !e.closed {
+			t.Fatal("the export was not closed")
+		}
+	})
+}
