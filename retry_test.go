@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -509,30 +510,118 @@ func TestTransportThatReportsNoConnections(t *testing.T) {
 	assert.Equal(t, 1+3, sent)
 }
 
-// TestProofIsOfTheLastAttempt: a connection that was made in an earlier attempt says nothing about the current one, and
-// the other way round.
+// TestProofIsOfTheLastAttempt: what an attempt has shown about its connection says nothing about the next one.
 func TestProofIsOfTheLastAttempt(t *testing.T) {
 	t.Parallel()
-	sent := 0
-	client, err := New(Token(testToken), WithRetry(quick), WithHTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		sent++
-		trace := httptrace.ContextClientTrace(r.Context())
-		trace.GetConn("")
-		switch sent {
-		case 1: // no connection
-			return nil, errors.New("refused")
-		case 2: // rate limited
-			trace.GotConn(httptrace.GotConnInfo{})
-			return &http.Response{StatusCode: 429, Body: http.NoBody, Request: r}, nil
-		}
-		trace.GotConn(httptrace.GotConnInfo{})
-		return nil, errors.New("broken")
-	})}))
-	require.NoError(t, err)
-	_, err = (&thingService{client.core}).Create(t.Context(), thingCreate{}, CallRetry(RetryPolicy{MaxAttempts: 9, BaseDelay: 1}))
-	require.ErrorIs(t, err, ErrOutcomeUnknown)
-	assert.ErrorContains(t, err, "broken")
-	assert.Equal(t, 3, sent)
+	// each letter is an attempt: the connection is refused, the limiter refuses, a transport that reports no connections
+	// fails, a connection breaks, middleware fails, all is well
+	for script, want := range map[string]struct {
+		sent    int
+		ok      bool
+		unknown bool
+	}{
+		"refused limited broken":     {sent: 3, unknown: true},
+		"refused silent":             {sent: 2, unknown: true},
+		"limited refused good":       {sent: 3, ok: true},
+		"limited middleware good":    {sent: 3, ok: true},
+		"middleware middleware good": {sent: 3, ok: true},
+		"middleware":                 {sent: 1, ok: false},
+		"silent":                     {sent: 1, unknown: true},
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			steps := strings.Fields(script)
+			sent := 0
+			middleware := func(next http.RoundTripper) http.RoundTripper {
+				return roundTrip(func(r *http.Request) (*http.Response, error) {
+					sent++
+					if steps[sent-1] == "middleware" {
+						return nil, errors.New("no")
+					}
+					return next.RoundTrip(r)
+				})
+			}
+			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+				trace := httptrace.ContextClientTrace(r.Context())
+				step := steps[sent-1]
+				if step != "silent" {
+					trace.GetConn("")
+				}
+				if step != "silent" && step != "refused" {
+					trace.GotConn(httptrace.GotConnInfo{})
+				}
+				switch step {
+				case "limited":
+					return &http.Response{StatusCode: 429}, nil
+				case "good":
+					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+				}
+				return nil, errors.New(step)
+			})
+			client, err := New(Token(testToken), WithMiddleware(middleware), WithHTTPClient(&http.Client{Transport: transport}),
+				WithRetry(RetryPolicy{MaxAttempts: len(steps), BaseDelay: 1}))
+			require.NoError(t, err)
+			_, err = (&thingService{client.core}).Create(t.Context(), thingCreate{})
+			assert.Equal(t, want.sent, sent)
+			assert.Equal(t, want.ok, err == nil, "%v", err)
+			assert.Equal(t, want.unknown, errors.Is(err, ErrOutcomeUnknown), "%v", err)
+		})
+	}
+}
+
+// TestCauseOfACancellation: the transport answers with the cause that a context was given, behind which its end must
+// stay visible.
+func TestCauseOfACancellation(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	for _, fault := range []fault{{serve: stall}, {serve: status(429, "", "Retry-After", "5")}} {
+		synctest.Test(t, func(t *testing.T) {
+			server := &faultServer{faults: 1, fault: fault}
+			things, stop := server.start(t)
+			defer stop()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			time.AfterFunc(time.Second, func() { cancel(boom) })
+			_, err := things.Get(ctx, "1")
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorIs(t, err, boom)
+		})
+	}
+}
+
+// foreignContext is a context of another kind than those of package context, which needs a goroutine for each child of
+// it that is not ended. A bubble of synctest fails when one is left.
+type foreignContext struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c foreignContext) Done() <-chan struct{} { return c.done }
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]fault{
+		"nothing wrong": {}, "repeated": {serve: status(503, "")}, "refused": {serve: status(400, "")}, "stalled": {serve: stall},
+		"broken":        {serve: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+		"no connection": {dial: syscall.ECONNREFUSED},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				server := &faultServer{faults: 1, fault: fault}
+				things, stop := server.start(t)
+				defer stop()
+				ctx := foreignContext{t.Context(), make(chan struct{})}
+				things.Get(ctx, "1")
+				things.Create(ctx, thingCreate{})
+				if export, err := things.Export(ctx); err == nil {
+					io.Copy(io.Discard, export) // read to its end and not closed
+				}
+				if export, err := things.Export(ctx); err == nil {
+					export.Close() // closed before its end
+				}
+			})
+		})
+	}
 }
 
 func TestUntrustedServerIsNotAskedAgain(t *testing.T) {

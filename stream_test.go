@@ -96,7 +96,8 @@ func TestStreamFailures(t *testing.T) {
 func TestStreamIsRepeatedBeforeItBegins(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := &faultServer{faults: 2, fault: fault{serve: status(503, "")}}
+		// the body of a refusal is part of the attempt, so one that breaks off is repeated like any other failure
+		server := &faultServer{faults: 2, fault: fault{serve: status(400, "x", "Content-Length", "100")}}
 		things, stop := server.start(t)
 		defer stop()
 		export, err := things.Export(t.Context())
@@ -144,20 +145,23 @@ func TestStreamEndsWithTheContext(t *testing.T) {
 // TestLargeAnswers: what is read into memory has a bound, and what is refused for it is not asked for again.
 func TestLargeAnswers(t *testing.T) {
 	t.Parallel()
-	sent := 0
+	sent, read := 0, 0
 	huge := func(status int, size int64, contentLength int64) *thingService {
 		client, err := New(Token(testToken), WithRetry(quick), WithHTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 			sent++
-			return &http.Response{StatusCode: status, ContentLength: contentLength, Body: io.NopCloser(io.LimitReader(blanks{}, size))}, nil
+			return &http.Response{StatusCode: status, ContentLength: contentLength, Body: io.NopCloser(io.LimitReader(blanks{&read}, size))}, nil
 		})}))
 		require.NoError(t, err)
 		return &thingService{client.core}
 	}
 	_, err := huge(200, 1<<40, -1).Get(t.Context(), "1")
 	require.EqualError(t, err, "polar: things:get: the answer has more than 33554432 bytes")
+	assert.Equal(t, 1, sent)
+	read = 0
 	_, err = huge(200, 1<<40, 1<<40).Create(t.Context(), thingCreate{})
 	require.ErrorIs(t, err, ErrOutcomeUnknown)
 	assert.Equal(t, 2, sent)
+	assert.Zero(t, read, "a length that is too large is believed")
 	_, err = huge(400, 1<<40, -1).Get(t.Context(), "1")
 	require.EqualError(t, err, "polar: things:get: 400 Bad Request")
 	_, err = huge(200, 1000, 1000).Get(t.Context(), "1")
@@ -166,8 +170,12 @@ func TestLargeAnswers(t *testing.T) {
 	require.ErrorContains(t, err, "empty body")
 }
 
-type blanks struct{}
+type blanks struct{ read *int }
 
 var blankPage = strings.Repeat(" ", 1<<16)
 
-func (blanks) Read(p []byte) (int, error) { return copy(p, blankPage), nil }
+func (b blanks) Read(p []byte) (int, error) {
+	n := copy(p, blankPage)
+	*b.read += n
+	return n, nil
+}

@@ -328,9 +328,18 @@ func (c *call) read(ctx context.Context, resp *http.Response) ([]byte, error) {
 	}
 	var err error = newError(c, resp, peek(resp))
 	if c.interrupted {
-		err = fmt.Errorf("%w (%w while waiting to repeat the call)", err, ctx.Err())
+		err = interruption(ctx, err)
 	}
 	return nil, err
+}
+
+// interruption adds to the failure of an attempt that the context ended before the next one.
+func interruption(ctx context.Context, err error) error {
+	ended, cause := ctx.Err(), context.Cause(ctx)
+	if !errors.Is(ended, cause) {
+		ended = fmt.Errorf("%w, %w,", ended, cause)
+	}
+	return fmt.Errorf("%w (%w while waiting to repeat the call)", err, ended)
 }
 
 func success(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
@@ -338,12 +347,10 @@ func success(resp *http.Response) bool { return resp.StatusCode/100 == 2 }
 // failed makes the error of a call that got no answer.
 func (c *call) failed(ctx context.Context, err error) error {
 	err = withoutURL(err)
-	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
-		if c.interrupted {
-			err = fmt.Errorf("%w (%w while waiting to repeat the call)", err, ended)
-		} else {
-			err = fmt.Errorf("%w: %w", ended, err)
-		}
+	if c.interrupted {
+		err = interruption(ctx, err)
+	} else if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	return &callError{call: c.label(), err: err, unknown: !c.repeatable && !c.unsent()}
 }
