@@ -29,6 +29,7 @@ type sampler struct {
 	doc     *document
 	mode    mode
 	request bool // samples for a request: no values that a request may not have
+	least   bool // only required members
 	rnd     *rand.Rand
 
 	states map[*schema]*nodeState
@@ -110,6 +111,13 @@ func (g *sampler) all(s *schema) (out []sample, open []string) {
 func first(doc *document, s *schema) any {
 	g := newSampler(doc, described, false)
 	g.picks = map[string]string{}
+	return g.gen(s, "$")
+}
+
+// least makes one sample: only what is required.
+func least(doc *document, s *schema) any {
+	g := newSampler(doc, described, true)
+	g.picks, g.least = map[string]string{}, true
 	return g.gen(s, "$")
 }
 
@@ -209,13 +217,16 @@ func (g *sampler) state(s *schema) *nodeState {
 	st := &nodeState{}
 	g.states[s] = st
 	st.options = g.optionsOf(s)
+	if g.request {
+		st.options = slices.DeleteFunc(st.options, func(o option) bool { return refused[s.id+"="+o.name] != "" })
+	}
 	st.covered = make([]bool, len(st.options))
 	for _, o := range st.options {
 		st.kids = append(st.kids, o.kids...)
 	}
 	switch s.Type {
 	case "object":
-		for _, k := range sortedKeys(s.Properties) {
+		for _, k := range s.names {
 			st.kids = append(st.kids, s.Properties[k])
 		}
 		if a := s.AdditionalProperties; a != nil && a.Schema != nil {
@@ -304,7 +315,7 @@ func (g *sampler) optionsOf(s *schema) []option {
 						return obj
 					}
 					owner[way[len(way)-1].(string)] = unknownWord
-					g.strange(s, v, obj)
+					strange(s, obj, i%2 == 1)
 					g.picks[path] = "unknown " + fmt.Sprint(way...)
 					return obj
 				}})
@@ -337,7 +348,7 @@ func (g *sampler) optionsOf(s *schema) []option {
 	case "object":
 		out := []option{{name: "all"}}
 		req := s.required()
-		for _, k := range sortedKeys(s.Properties) {
+		for _, k := range s.names {
 			if !req[k] {
 				out = append(out, option{name: "without " + k})
 			} else if g.mode == broken {
@@ -381,24 +392,53 @@ func nullable(s *schema) bool {
 }
 
 // strange adds what the client cannot know to an alternative that it cannot know: a member of the object's own, and one inside each object that
-// only this alternative describes this way.
-func (g *sampler) strange(union, variant *schema, obj map[string]any) {
-	obj[kept] = map[string]any{"deep": []any{json.Number("1"), "two", nil}}
-	for _, o := range variant.objects() {
-		for k, p := range o.Properties {
-			inner, ok := obj[k].(map[string]any)
-			if !ok || p.deref().isMap() {
-				continue
+// the alternatives describe differently. With twist, nothing inside these objects is of a type that the client may expect.
+func strange(union *schema, obj map[string]any, twist bool) {
+	more := map[string]any{"deep": []any{json.Number("1"), "two", nil}}
+	switch flat[union.id] {
+	case "":
+		obj[kept] = more
+	case keptPayload:
+		obj[dropped] = more
+	default:
+		obj[dropped] = more
+		return
+	}
+	payload := func(owner map[string]any, k string) {
+		inner, ok := owner[k].(map[string]any)
+		if !ok {
+			return
+		}
+		if twist {
+			for n := range inner {
+				inner[n] = []any{map[string]any{"zz_other": true}}
 			}
-			shared := true
-			for _, other := range union.objects() {
-				if q := other.Properties[k]; q == nil || q.deref() != p.deref() && q.nonNull() != p.nonNull() {
-					shared = false
-				}
+		}
+		inner[kept] = true
+	}
+	if way := implicit[union.id]; way != nil {
+		b, _ := obj[way[0].(string)].(map[string]any)
+		payload(b, "properties")
+		payload(obj, "properties")
+		payload(obj, "previous_properties")
+		return
+	}
+	for k := range obj {
+		var one *schema
+		same := true
+		for _, o := range union.objects() {
+			p := o.Properties[k]
+			if p == nil {
+				same = false
+				break
 			}
-			if !shared {
-				inner[kept] = true
+			if p = p.nonNull(); one == nil {
+				one = p
 			}
+			same = same && (p == one || p.isMap() && one.isMap())
+		}
+		if !same {
+			payload(obj, k)
 		}
 	}
 }
@@ -565,8 +605,15 @@ func (g *sampler) object(s *schema, path string) any {
 	choice := st.options[g.take(s, nil)].name
 	obj := map[string]any{}
 	lead := sibling(s)
+	var required map[string]bool
+	if g.least {
+		required = s.required()
+	}
 	gen := func(k string) {
 		p := s.Properties[k]
+		if g.least && !required[k] {
+			return
+		}
 		switch choice {
 		case "without " + k:
 			return
@@ -581,14 +628,14 @@ func (g *sampler) object(s *schema, path string) any {
 		obj[k] = g.member(s, k, p, path+"."+k)
 	}
 	// The names happen to sort well: the benefit is made before its properties.
-	for _, k := range sortedKeys(s.Properties) {
+	for _, k := range s.names {
 		gen(k)
 	}
 	if choice == "unknown member" {
 		obj[dropped] = []any{map[string]any{"x": json.Number("1")}}
 	}
 	a := s.AdditionalProperties
-	if a == nil || !a.Allowed || choice == "empty" {
+	if a == nil || !a.Allowed || choice == "empty" || g.least && len(s.Properties) > 0 {
 		return obj
 	}
 	if a.Schema == nil {

@@ -104,6 +104,7 @@ type schema struct {
 
 	id     string          // where the schema stands: the name of its component and the way down from there
 	target *schema         // what Ref points to, followed to the end
+	names  []string        // names of the properties, sorted
 	tags   map[string]bool // members that a union above tells the schema by: required, whatever the schema says
 }
 
@@ -203,7 +204,7 @@ func (s *schema) isMap() bool {
 
 // children calls yield for every schema that stands directly below s.
 func (s *schema) children(yield func(step string, c *schema)) {
-	for _, k := range slices.Sorted(maps.Keys(s.Properties)) {
+	for _, k := range s.names {
 		yield("."+k, s.Properties[k])
 	}
 	if s.Items != nil {
@@ -337,6 +338,7 @@ func (s *schema) required() map[string]bool {
 // link gives s and everything below it their ids and follows the references.
 func (d *document) link(s *schema, id string) error {
 	s.id = id
+	s.names = slices.Sorted(maps.Keys(s.Properties))
 	if s.Ref != "" {
 		seen := map[string]bool{}
 		t := s
