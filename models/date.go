@@ -28,7 +28,7 @@ func DateOf(t time.Time) Date {
 // ParseDate reads a day written as 2026-01-31.
 func ParseDate(s string) (Date, error) {
 	t, err := time.Parse(time.DateOnly, s)
-	if err != nil || len(s) != len(time.DateOnly) {
+	if err != nil {
 		return Date{}, fmt.Errorf("models: a date must be a day of the calendar written as 2006-01-02")
 	}
 	return DateOf(t), nil

@@ -198,10 +198,11 @@ func (c EventCreate) Validate() error {
 	case c.ExternalMemberID != nil && c.ExternalCustomerID == nil:
 		return errors.New("models: EventCreate.ExternalMemberID goes with ExternalCustomerID: use MemberID with CustomerID, since Polar would drop it")
 	}
-	for key, field := range map[string]string{costKey: "Cost", llmKey: "LLM"} {
-		if _, ok := c.Metadata[key]; ok {
-			return fmt.Errorf("models: EventCreate.Metadata has the key %s, which Polar reads itself: set %s", key, field)
-		}
+	if _, ok := c.Metadata[costKey]; ok {
+		return errors.New("models: EventCreate.Metadata has the key _cost, which Polar reads itself: set Cost")
+	}
+	if _, ok := c.Metadata[llmKey]; ok {
+		return errors.New("models: EventCreate.Metadata has the key _llm, which Polar reads itself: set LLM")
 	}
 	if err := c.Metadata.ValidateValues(); err != nil {
 		return within("EventCreate.Metadata", err)
@@ -209,6 +210,9 @@ func (c EventCreate) Validate() error {
 	if c.Cost != nil {
 		if err := c.Cost.Amount.ValidateUnitAmount(); err != nil {
 			return within("EventCreate.Cost.Amount", err)
+		}
+		if c.Cost.Currency == "" {
+			return errors.New("models: EventCreate.Cost.Currency is empty, want usd")
 		}
 	}
 	return nil

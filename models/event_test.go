@@ -105,6 +105,7 @@ func TestEventCreateValidate(t *testing.T) {
 			c.Metadata["region"] = ""
 		},
 		"models: EventCreate.Cost.Amount: the amount has 6 digits before the point, at most 5 are allowed": func(c *models.EventCreate) { c.Cost.Amount = "100000" },
+		"models: EventCreate.Cost.Currency is empty, want usd":                                             func(c *models.EventCreate) { c.Cost.Currency = "" },
 		"models: EventCreate.Cost.Amount: the amount is missing":                                           func(c *models.EventCreate) { c.Cost.Amount = "" },
 	} {
 		c := fullEvent()

@@ -61,7 +61,7 @@ type UnknownFilterNode struct {
 
 // FilterValue is what a property can be compared with. Numbers are whole numbers of 32 bits.
 type FilterValue interface {
-	~string | ~bool | ~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~float64
+	~string | ~bool | ~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32
 }
 
 const (
@@ -129,8 +129,6 @@ func filterValue[V FilterValue](value V) any {
 		return r.String()
 	case reflect.Bool:
 		return r.Bool()
-	case reflect.Float64:
-		return r.Float()
 	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
 		return int64(r.Uint())
 	default:

@@ -123,7 +123,9 @@ func TestMetadataWritesGoValues(t *testing.T) {
 			assert.Equal(t, `{"k":`+want+`}`, string(text), c.name)
 		}
 	}
-	for _, v := range []any{math.NaN(), math.Inf(1), float32(math.Inf(-1)), stdjson.Number("true"), stdjson.Number(""), stdjson.Number("1 2"), func() {}, []any{math.NaN()}, map[string]any{"x": math.NaN()}} {
+	loop := map[string]any{}
+	loop["x"] = []any{loop}
+	for _, v := range []any{loop, math.NaN(), math.Inf(1), float32(math.Inf(-1)), stdjson.Number("true"), stdjson.Number(""), stdjson.Number("1 2"), func() {}, []any{math.NaN()}, map[string]any{"x": math.NaN()}} {
 		for _, c := range leafCodecs {
 			_, err := c.marshal(models.Metadata{"k": v})
 			assert.Error(t, err, "%s: %v", c.name, v)

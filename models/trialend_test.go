@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/polar-go/polar/internal/jsonx"
 	"github.com/polar-go/polar/models"
 )
 
@@ -19,6 +20,10 @@ func TestTrialEnd(t *testing.T) {
 		assert.ErrorContains(t, refused[models.TrialEnd](t, in), "/A")
 	}
 	cut[models.TrialEnd](t, `"now"`)
+
+	used := models.TrialEndNow()
+	require.NoError(t, jsonx.Unmarshal([]byte(`"2026-01-02T03:04:05.6Z"`), &used))
+	assert.Equal(t, models.TrialEndAt(at), used)
 
 	got, ok := models.TrialEndAt(at).Time()
 	assert.True(t, ok)

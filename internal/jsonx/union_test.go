@@ -467,10 +467,11 @@ func TestChooseFlattened(t *testing.T) {
 		in   string
 		want price
 	}{
-		"known":   {`{"id":"1","amount_type":"fixed","price_currency":"usd","price_amount":900}`, price{ID: "1", AmountType: "fixed", Currency: "usd", Amount: &fixed{900}}},
-		"spaces":  {" { \"id\" : \"1\" ,\n\t\"amount_type\" : \"fixed\" , \"price_amount\" : 900 } ", price{ID: "1", AmountType: "fixed", Amount: &fixed{900}}},
-		"last":    {`{"minimum_amount":500,"preset_amount":2000,"id":"1","amount_type":"custom"}`, price{ID: "1", AmountType: "custom", Amount: &custom{500, nil, &preset}}},
-		"escaped": {`{"id":"1","amount\u005ftype":"fi\u0078ed","price_amount":900}`, price{ID: "1", AmountType: "fixed", Amount: &fixed{900}}},
+		"known":        {`{"id":"1","amount_type":"fixed","price_currency":"usd","price_amount":900}`, price{ID: "1", AmountType: "fixed", Currency: "usd", Amount: &fixed{900}}},
+		"spaces":       {" { \"id\" : \"1\" ,\n\t\"amount_type\" : \"fixed\" , \"price_amount\" : 900 } ", price{ID: "1", AmountType: "fixed", Amount: &fixed{900}}},
+		"last":         {`{"minimum_amount":500,"preset_amount":2000,"id":"1","amount_type":"custom"}`, price{ID: "1", AmountType: "custom", Amount: &custom{500, nil, &preset}}},
+		"escaped kind": {`{"id":"1","amount_type":"fi\u0078ed","price_amount":900}`, price{ID: "1", AmountType: "fixed", Amount: &fixed{900}}},
+		"escaped":      {`{"id":"1","amount\u005ftype":"fi\u0078ed","price_amount":900}`, price{ID: "1", AmountType: "fixed", Amount: &fixed{900}}},
 		"a text that reads like the name": {
 			`{"id":"amount_type","price_currency":"\"amount_type\":\"custom\\","meter":{"amount_type":"custom"},"amount_type":"fixed","price_amount":900}`,
 			price{ID: "amount_type", Currency: `"amount_type":"custom\`, AmountType: "fixed", Amount: &fixed{900}},
