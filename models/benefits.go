@@ -688,6 +688,8 @@ type BenefitMeterCreditPublicProperties struct {
 	MeterID string `json:"meter_id"`
 }
 
+func (*BenefitMeterCreditPublicProperties) isBenefitPublicProperties() {}
+
 // BenefitMeterCreditUpdate changes a meter credit benefit. What was already credited stays.
 type BenefitMeterCreditUpdate struct {
 	// Metadata replaces all of the caller's own key-value pairs; nil leaves them.
@@ -743,9 +745,34 @@ type BenefitPublic struct {
 	IsDeleted bool `json:"is_deleted"`
 	// OrganizationID is the organization that the benefit belongs to.
 	OrganizationID string `json:"organization_id"`
-	// Properties holds how many units of which meter are credited. Only when Type is "meter_credit".
-	Properties *BenefitMeterCreditPublicProperties `json:"properties,omitzero"`
+	// Properties holds what visitors may know about benefits of this kind, and is nil for most kinds.
+	Properties BenefitPublicProperties `json:"properties,omitzero"`
 }
+
+// UnmarshalJSONFrom reads the next JSON value; the alternatives are chosen by what tells them apart.
+func (v *BenefitPublic) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
+	*v = BenefitPublic{}
+	type plain BenefitPublic
+	aux := struct {
+		*plain
+		Properties jsonx.Member[*BenefitPublic, BenefitPublicProperties] `json:"properties"`
+	}{
+		plain: (*plain)(v),
+		Properties: jsonx.NewMember(v, func(v *BenefitPublic, end bool) BenefitPublicProperties {
+			return pickBenefitPublicProperties(string(v.Type), end)
+		}),
+	}
+	if err := json.UnmarshalDecode(d, &aux); err != nil {
+		return err
+	}
+	if v.Properties, err = aux.Properties.Result(d, "properties"); err != nil {
+		return err
+	}
+	return nil
+}
+
+// UnmarshalJSON reads data.
+func (v *BenefitPublic) UnmarshalJSON(data []byte) error { return jsonx.Unmarshal(data, v) }
 
 // BenefitSlackSharedChannelCreate describes a new benefit that opens a Slack Connect channel with each customer.
 type BenefitSlackSharedChannelCreate struct {
@@ -960,6 +987,53 @@ func pickBenefitProperties(kind string, end bool) BenefitProperties {
 		}
 	}
 	return new(UnknownBenefitProperties)
+}
+
+// BenefitPublicProperties is what visitors of a checkout page may know about one kind of benefit.
+//
+// It is one of [*BenefitMeterCreditPublicProperties] or, for what this version of the module does not know,
+// [*UnknownBenefitPublicProperties].
+type BenefitPublicProperties interface{ isBenefitPublicProperties() }
+
+// UnknownBenefitPublicProperties keeps the JSON of a [BenefitPublicProperties] that this version of the module does
+// not know. It encodes back to what came.
+type UnknownBenefitPublicProperties struct {
+	// Raw is the JSON text as Polar sent it.
+	Raw stdjson.RawMessage
+}
+
+func (*UnknownBenefitPublicProperties) isBenefitPublicProperties() {}
+
+// UnmarshalJSONFrom keeps the next JSON value.
+func (u *UnknownBenefitPublicProperties) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
+	u.Raw, err = jsonx.Raw(d)
+	return err
+}
+
+// UnmarshalJSON keeps a copy of data.
+func (u *UnknownBenefitPublicProperties) UnmarshalJSON(data []byte) error {
+	return jsonx.Unmarshal(data, u)
+}
+
+// MarshalJSONTo writes the bytes that were kept.
+func (u UnknownBenefitPublicProperties) MarshalJSONTo(e *jsontext.Encoder) error {
+	return jsonx.WriteRaw(e, u.Raw)
+}
+
+// MarshalJSON returns the bytes that were kept.
+func (u UnknownBenefitPublicProperties) MarshalJSON() ([]byte, error) { return jsonx.Marshal(u) }
+
+// pickBenefitPublicProperties makes the variant for a discriminator; nil means that it has not been read yet.
+func pickBenefitPublicProperties(kind string, end bool) BenefitPublicProperties {
+	switch kind {
+	case "meter_credit":
+		return new(BenefitMeterCreditPublicProperties)
+	case "":
+		if !end {
+			return nil
+		}
+	}
+	return new(UnknownBenefitPublicProperties)
 }
 
 // BenefitSubscriberProperties holds the part of a benefit's settings that customers may see.

@@ -585,6 +585,7 @@ var enums = map[string]int{
 var discriminators = map[string]string{
 	"Benefit":                   "type",
 	"BenefitGrant":              "benefit.type",
+	"BenefitPublic":             "type",
 	"BenefitSubscriber":         "type",
 	"CustomField":               "type",
 	"CustomerStateBenefitGrant": "benefit_type",

@@ -40,15 +40,15 @@ func exactlyOne(typ, fields string, set ...bool) error {
 }
 
 // eventKind tells what decides about an event's metadata: the name of a system event. What users send
-// may have any name, also that of a system event.
+// may have any name, also that of a system event, and so may events of sources to come.
 func eventKind(source EventSource, name string) string {
-	switch {
-	case source == EventSourceUser:
+	switch source {
+	case EventSourceUser:
 		return string(source)
-	case source == "":
-		return ""
+	case EventSourceSystem:
+		return name
 	}
-	return name
+	return ""
 }
 
 // validateEach checks the elements of a list that have rules of their own, and refuses nil ones.

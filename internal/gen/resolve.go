@@ -801,6 +801,9 @@ func (g *Gen) pushMember(gt *GType, u *Union, wire, iface string, ms []*Member) 
 			g.problem("%s: %q is %s in one union and %s in another", iface, disc, s.Variants[i].typ, typ)
 		}
 	}
+	if len(ms) < len(gt.Facts) {
+		m.Omit = true // some kinds have nothing here
+	}
 	gt.Members = append(gt.Members, m)
 }
 
