@@ -246,7 +246,14 @@ func argumentsFor(f *filler, m method, op *operation) (*arguments, bool) {
 			arg := pathArgs[len(a.paths)%len(pathArgs)]
 			a.paths = append(a.paths, arg)
 			vs = []reflect.Value{reflect.ValueOf(arg)}
-		case base.Kind() == reflect.Struct && len(members(base, "url")) > 0 && len(members(base, "json")) == 0:
+		case isParams(t):
+			needed := slices.ContainsFunc(op.params("query"), func(p *parameter) bool { return p.Required })
+			if byValue := t.Kind() == reflect.Struct; byValue != needed {
+				f.fail("query", "%s takes a %s, required parameters: %v", m.place, t, needed)
+			}
+			if f.minimal && t.Kind() == reflect.Pointer {
+				vs = append(vs, reflect.Zero(t))
+			}
 			for _, v := range f.params(base, op) {
 				if t.Kind() == reflect.Pointer {
 					p := reflect.New(base)
@@ -287,6 +294,56 @@ func argumentsFor(f *filler, m method, op *operation) (*arguments, bool) {
 		a.sets = append(a.sets, set)
 	}
 	return a, true
+}
+
+// isParams tells the type of an argument that holds query parameters.
+func isParams(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind() == reflect.Struct && len(members(t, "url")) > 0 && len(members(t, "json")) == 0
+}
+
+// checkRefusals calls the method of one operation in ways that cannot be meant: with an empty id, without a body, without required parameters.
+// Nothing may be sent.
+func checkRefusals(doc *document, s *sdk, op *operation) []finding {
+	f := newFiller(doc, s.reg, op.ID)
+	f.minimal = true
+	m, ok := s.method(op)
+	if !ok {
+		return []finding{{op.ID, "method", "the client does not have it"}}
+	}
+	args, ok := argumentsFor(f, m, op)
+	f.findings = nil
+	if !ok {
+		return nil
+	}
+	r := newRig(nil, false)
+	r.answer = func(*call) answer { return success(doc, op) }
+	try := func(what string, i int, v reflect.Value) {
+		set := slices.Clone(args.sets[0])
+		set[i] = v
+		r.calls = nil
+		if _, err := split(r.invoke(m, set)); err == nil || len(r.calls) > 0 {
+			f.fail(what, "is not refused: %d requests, %v", len(r.calls), err)
+		}
+	}
+	for i, t := range m.in() {
+		switch {
+		case t.Kind() == reflect.String && t.PkgPath() == "":
+			try("an empty id", i, reflect.ValueOf(""))
+		case isParams(t) && t.Kind() == reflect.Struct:
+			try("no required parameters", i, reflect.Zero(t))
+		case t.Kind() == reflect.Interface:
+			try("a nil body", i, reflect.Zero(t))
+			for _, g := range s.reg.implementers(t) {
+				if p := reflect.PointerTo(g); p.Implements(t) {
+					try("a body that is a nil "+p.String(), i, reflect.Zero(p))
+				}
+			}
+		}
+	}
+	return f.findings
 }
 
 // find is the operation that a call is for: its method, and a path whose placeholders hold exactly the arguments, in order.
@@ -381,7 +438,7 @@ func checkOperation(t testing.TB, doc *document, s *sdk, op *operation) []findin
 			case got != op:
 				f.fail("path", "%s calls %s", m.place, got)
 			}
-			if err != nil {
+			if err != nil && got == op {
 				f.fail("result", "a described answer is an error: %v", err)
 			}
 			checkHeader(f, op, c)

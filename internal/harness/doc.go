@@ -10,3 +10,6 @@
 // The checks are functions from a document and a client to a list of findings. The tests in mutation_test.go change the document in memory
 // and show that the checks notice, so that a silent check cannot pass for a good client.
 package harness
+
+//go:generate rm -f registry_test.go
+//go:generate go test -run TestRegistry -update .

@@ -44,6 +44,9 @@ var anonymousToo = map[string]bool{
 	"oauth2:clients:oauth2:delete_client": true,
 }
 
+// undescribedErrors lists constants of error names that the description does not have: name, then why.
+var undescribedErrors = map[string]string{}
+
 // undescribed holds answers of operations whose response schema is empty.
 var undescribed = map[string]any{
 	"oauth2:clients:oauth2:create_client": registeredClient,

@@ -16,6 +16,7 @@ import (
 type registry struct {
 	types  []reflect.Type
 	values map[reflect.Type][]string
+	errors []string // names of errors that have a constant
 }
 
 // implementers lists the types that implement the interface, as values where they do and else as pointers. Types for what the client does not

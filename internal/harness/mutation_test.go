@@ -107,7 +107,9 @@ func TestChecksNotice(t *testing.T) {
 			func(raw object) { component(raw, "SubscriptionStatus")["enum"].([]any)[0] = "zz_status" },
 			responses("subscriptions:get"), "SubscriptionStatus", "Known reports false"},
 		{"renamed enum value of a request",
-			func(raw object) { component(raw, "RefundReason")["enum"].([]any)[0] = "zz_reason" },
+			func(raw object) {
+				at(raw, "components", "schemas", "RefundCreate", "properties", "reason", "enum").([]any)[0] = "zz_reason"
+			},
 			requests("refunds:create"), "zz_reason", "no constant"},
 		{"renamed enum value of a query",
 			func(raw object) { component(raw, "OrderSortProperty")["enum"].([]any)[1] = "zz_sort" },
@@ -180,7 +182,26 @@ func TestChecksNotice(t *testing.T) {
 			requests("refunds:list"), "sorting", "not"},
 		{"required query parameter",
 			func(raw object) { at(raw, "paths", "/v1/refunds/", "get", "parameters", 2).(object)["required"] = true },
-			requests("refunds:list"), "order_id", "is required and was not sent"},
+			requests("refunds:list"), "query", "required parameters: true"},
+		{"query parameter that is not required any more",
+			func(raw object) {
+				for _, p := range operation(raw, "/v1/meters/{id}/quantities", "get")["parameters"].([]any) {
+					if p.(object)["in"] == "query" {
+						p.(object)["required"] = false
+					}
+				}
+			},
+			requests("meters:quantities"), "meters:quantities: ", "required parameters: false"},
+		{"body that is not required any more",
+			func(raw object) {
+				operation(raw, "/v1/refunds/", "post")["requestBody"].(object)["required"] = false
+			},
+			requests("refunds:create"), "signature", "required is false"},
+		{"renamed error",
+			func(raw object) {
+				at(raw, "components", "schemas", "CheckoutLocked", "properties", "error").(object)["const"] = "ZzLocked"
+			},
+			func(t *testing.T, d *document) []finding { return checkErrorNames(d, s) }, "Locked", "no constant"},
 		{"number that became text",
 			func(raw object) {
 				component(raw, "Refund")["properties"].(object)["amount"] = object{"type": "string"}

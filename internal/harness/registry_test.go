@@ -5,6 +5,7 @@ package harness
 import (
 	"reflect"
 
+	polar "github.com/polar-go/polar"
 	"github.com/polar-go/polar/models"
 )
 
@@ -428,6 +429,7 @@ func init() {
 			reflect.TypeFor[models.TrialInterval](),
 			reflect.TypeFor[models.UnknownBenefitGrantProperties](),
 			reflect.TypeFor[models.UnknownBenefitProperties](),
+			reflect.TypeFor[models.UnknownBenefitPublicProperties](),
 			reflect.TypeFor[models.UnknownBenefitSubscriberProperties](),
 			reflect.TypeFor[models.UnknownCustomFieldProperties](),
 			reflect.TypeFor[models.UnknownEventMetadata](),
@@ -526,6 +528,50 @@ func init() {
 		enum(r, models.TrialIntervalValues())
 		enum(r, models.WebhookEventTypeValues())
 		enum(r, models.WebhookFormatValues())
+		for _, name := range []polar.ErrorName{
+			polar.ErrAlreadyActiveSubscription,
+			polar.ErrAlreadyCanceledSubscription,
+			polar.ErrAmbiguousExternalCustomerID,
+			polar.ErrCannotCreateOrganization,
+			polar.ErrCheckoutLocked,
+			polar.ErrCustomerNotReady,
+			polar.ErrDiscountRedemptionLimitReached,
+			polar.ErrDisputeAutoAcceptNotEnabled,
+			polar.ErrDisputeNotOpen,
+			polar.ErrExpiredCheckout,
+			polar.ErrInactiveSubscription,
+			polar.ErrManualRetryLimitExceeded,
+			polar.ErrMissingInvoiceBillingDetails,
+			polar.ErrNotOpenCheckout,
+			polar.ErrNotPermitted,
+			polar.ErrOffSessionChargesNotEnabled,
+			polar.ErrOrderNotDraft,
+			polar.ErrOrderNotEligibleForInvoice,
+			polar.ErrOrderNotEligibleForRetry,
+			polar.ErrOrganizationNotReadyForPayments,
+			polar.ErrPauseResumeNotAllowed,
+			polar.ErrPayment,
+			polar.ErrPaymentActionRequired,
+			polar.ErrPaymentAlreadyInProgress,
+			polar.ErrPaymentFailed,
+			polar.ErrPaymentMethodInUseByActiveSubscription,
+			polar.ErrPaymentMethodRequired,
+			polar.ErrPaymentMethodSetupFailed,
+			polar.ErrPaymentNotReady,
+			polar.ErrProductNotDeletable,
+			polar.ErrRefundedAlready,
+			polar.ErrResourceNotFound,
+			polar.ErrRotateNotPermitted,
+			polar.ErrSSOEnforcementRequiresConnection,
+			polar.ErrSubscriptionLocked,
+			polar.ErrSubscriptionNotScheduledToCancel,
+			polar.ErrTrialAlreadyRedeemed,
+			polar.ErrUpdateSubscriptionPlanNotAllowed,
+			polar.ErrUpdateSubscriptionSeatsNotAllowed,
+			polar.ErrUpdateSubscriptionUnitsNotAllowed,
+		} {
+			r.errors = append(r.errors, string(name))
+		}
 		return r
 	}
 }

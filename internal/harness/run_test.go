@@ -3,6 +3,7 @@ package harness
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -158,6 +159,52 @@ func TestErrors(t *testing.T) {
 	each(t, func(t *testing.T, doc *document, s *sdk, op *operation) {
 		report(t, checkErrors(doc, s, op))
 	})
+}
+
+// What cannot be meant is refused before anything is sent.
+func TestRefusals(t *testing.T) {
+	each(t, func(t *testing.T, doc *document, s *sdk, op *operation) {
+		report(t, checkRefusals(doc, s, op))
+	})
+}
+
+// Every error name of the description has a constant, and every constant is in the description.
+func TestErrorNames(t *testing.T) {
+	t.Parallel()
+	report(t, checkErrorNames(load(t), theSDK()))
+}
+
+// Names that mean no more than their status: they are classes.
+var classNames = []string{"Unauthorized", "BadRequest"}
+
+func checkErrorNames(doc *document, s *sdk) []finding {
+	described := map[string]bool{}
+	for _, op := range doc.ops {
+		for status, r := range op.Responses {
+			if status < 400 || r.Schema == nil {
+				continue
+			}
+			for _, o := range r.Schema.objects() {
+				if e := o.Properties["error"]; e != nil {
+					if name, ok := e.deref().Const.(string); ok {
+						described[name] = true
+					}
+				}
+			}
+		}
+	}
+	var out []finding
+	for name := range described {
+		if !slices.Contains(s.reg.errors, name) && !slices.Contains(classNames, name) {
+			out = append(out, finding{"errors", name, "there is no constant for the name"})
+		}
+	}
+	for _, name := range s.reg.errors {
+		if !described[name] && undescribedErrors[name] == "" {
+			out = append(out, finding{"errors", name, "the description does not have the name"})
+		}
+	}
+	return out
 }
 
 // Without a credential the open operations work, and the others fail before anything is sent.

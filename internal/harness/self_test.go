@@ -3,7 +3,6 @@ package harness
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -30,12 +29,13 @@ func TestSamplesAreValid(t *testing.T) {
 	t.Parallel()
 	doc := load(t)
 	total, bytes := 0, 0
-	start := time.Now()
+	seen := map[*schema]bool{}
 	for _, op := range doc.ops {
 		for status, r := range op.Responses {
-			if r.Type != "application/json" {
+			if r.Type != "application/json" || seen[r.Schema.deref()] {
 				continue
 			}
+			seen[r.Schema.deref()] = true
 			g := newSampler(doc, described, false)
 			samples, open := g.all(r.Schema)
 			assert.Empty(t, open, "%s %d", op.ID, status)
@@ -52,7 +52,7 @@ func TestSamplesAreValid(t *testing.T) {
 			}
 		}
 	}
-	t.Log(total, "samples", bytes, "bytes", time.Since(start))
+	t.Log(total, "samples, ", bytes, "bytes")
 }
 
 func mustDecode(t testing.TB, b []byte) any {

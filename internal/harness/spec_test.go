@@ -21,7 +21,7 @@ const specFile = "2026-10.openapi.json"
 
 // A document is the part of an OpenAPI document that the checks need. It is read only after load, so tests may share it.
 type document struct {
-	raw     map[string]any
+	data    []byte
 	schemas map[string]*schema
 	ops     []*operation
 	byID    map[string]*operation
@@ -250,12 +250,6 @@ func (o *operation) params(in string) []*parameter {
 
 // parse reads a document from its JSON form.
 func parse(data []byte) (*document, error) {
-	var raw map[string]any
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	if err := d.Decode(&raw); err != nil {
-		return nil, fmt.Errorf("harness: description: %w", err)
-	}
 	var top struct {
 		Paths      map[string]map[string]json.RawMessage `json:"paths"`
 		Webhooks   map[string]map[string]json.RawMessage `json:"webhooks"`
@@ -266,7 +260,7 @@ func parse(data []byte) (*document, error) {
 	if err := json.Unmarshal(data, &top); err != nil {
 		return nil, fmt.Errorf("harness: description: %w", err)
 	}
-	doc := &document{raw: raw, schemas: map[string]*schema{}, byID: map[string]*operation{}, hooks: map[string]*schema{}}
+	doc := &document{data: data, schemas: map[string]*schema{}, byID: map[string]*operation{}, hooks: map[string]*schema{}}
 	for name, b := range top.Components.Schemas {
 		s := &schema{}
 		if err := strict(b, s); err != nil {
@@ -448,21 +442,12 @@ func (d *document) operation(method, path string, b []byte) (*operation, error) 
 
 // mutate returns a document that differs from d by what change does to its JSON form.
 func (d *document) mutate(change func(raw map[string]any)) (*document, error) {
-	b, err := json.Marshal(d.raw)
+	v, err := decodeJSON(d.data)
 	if err != nil {
 		return nil, err
 	}
-	var raw map[string]any
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	if err := dec.Decode(&raw); err != nil {
-		return nil, err
-	}
-	change(raw)
-	if b, err = json.Marshal(raw); err != nil {
-		return nil, err
-	}
-	return parse(b)
+	change(v.(map[string]any))
+	return parse(encodeOrdered(v, false))
 }
 
 // at follows keys (strings) and indexes (ints) into a JSON value; it panics when there is nothing, which a test of ours would deserve.
