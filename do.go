@@ -29,8 +29,6 @@ type Request struct {
 	Name string
 	// Repeatable allows that the request is sent again although the server may have carried it out. GET needs it not.
 	Repeatable bool
-	// Public leaves the token out.
-	Public bool
 }
 
 // Do makes a call that this module has no method for, with the client's credential, headers, checks, repetitions and
@@ -52,9 +50,6 @@ func (c *core) do(ctx context.Context, req Request, out any, opts []CallOption) 
 	r := &request{
 		op: req.Name, method: req.Method, route: req.Path, path: req.PathValues, query: req.Query, body: req.Body, noBody: req.Body == nil,
 		accept: req.Accept, flags: optionalAuth, opts: opts,
-	}
-	if req.Public {
-		r.flags = public
 	}
 	if req.Repeatable {
 		r.flags |= idempotent

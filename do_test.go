@@ -33,7 +33,7 @@ func TestDo(t *testing.T) {
 	assert.Equal(t, APIVersion, got.Header.Get("Polar-Version"))
 	assert.Equal(t, "application/x", got.Header.Get("Accept"))
 
-	require.NoError(t, client.Do(ctx, Request{Method: "POST", Path: "/v1/a", Body: map[string]any{"b": 1, "a": nil}, Public: true}, nil))
+	require.NoError(t, client.Do(ctx, Request{Method: "POST", Path: "/v1/a", Body: map[string]any{"b": 1, "a": nil}}, nil, CallCredential(Anonymous)))
 	assert.Equal(t, `{"a":null,"b":1}`, body)
 	assert.Empty(t, got.Header.Get("Authorization"))
 	require.NoError(t, client.Do(ctx, Request{Method: "PUT", Path: "/v1/a", Body: json.RawMessage(`{"z": 1,"a":2}`)}, nil))

@@ -92,8 +92,9 @@ const (
 	// ErrServer is a status of 500 or more.
 	ErrServer ErrorClass = "server error"
 	// ErrOutcomeUnknown is a failed call that may have been carried out all the same, and was not repeated for that
-	// reason: the connection broke after the request was sent, or a status of 500 or more answered it. Look at the state
-	// before you repeat the call. The error matches other classes and causes as well.
+	// reason: the connection broke after the request was sent, a status of 500 or more answered it, or the body of a
+	// success was of no use. Look at the state before you repeat the call. The error matches other classes and causes
+	// as well.
 	ErrOutcomeUnknown ErrorClass = "outcome unknown"
 	// ErrNoCredential is a call that needs a credential, made with [Anonymous]. Nothing was sent.
 	ErrNoCredential ErrorClass = "credential needed"
@@ -115,7 +116,7 @@ func (e *Error) Is(target error) bool {
 	case ErrorName:
 		return e.Name != "" && e.Name == target
 	case ErrorClass:
-		return target == e.class() || target == ErrOutcomeUnknown && e.unknown
+		return target == ErrOutcomeUnknown && e.unknown || target == e.class() && target != ""
 	}
 	return false
 }
@@ -209,7 +210,7 @@ func (e *Error) hint() string {
 	case ErrUnauthorized:
 		who := e.Server
 		switch {
-		case e.Sandbox:
+		case e.Sandbox, "https://"+e.Server == Sandbox.BaseURL():
 			who = "the sandbox, " + e.Server + ","
 		case "https://"+e.Server == Production.BaseURL():
 			who = "production, " + e.Server + ","
@@ -227,12 +228,21 @@ func (e *Error) hint() string {
 		}
 	}
 	if e.StatusCode >= 300 && e.StatusCode < 400 {
-		return "a redirect that cannot be followed; check the base URL and the slash at the end of the path"
+		return "a redirect" + e.elsewhere() + " that cannot be followed; check the base URL and the slash at the end of the path"
 	}
 	if e.unknown {
 		return unknownHint
 	}
 	return ""
+}
+
+// elsewhere names the server that a redirect points to, without the rest of its URL.
+func (e *Error) elsewhere() string {
+	to, err := url.Parse(e.Header.Get("Location"))
+	if err != nil || to.Host == "" {
+		return ""
+	}
+	return " to " + oneLine(to.Scheme+"://"+to.Host, maxErrorText)
 }
 
 const unknownHint = "may have been carried out, so it was not sent again"

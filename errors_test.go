@@ -75,6 +75,10 @@ func TestErrorForms(t *testing.T) {
 		{"rate limit", "", 429, []string{"Retry-After", "60"}, ErrRateLimited, "", "polar: things:get: 429 Too Many Requests (retry after 1m0s)"},
 		{"business 429", `{"error":"ManualRetryLimitExceeded","detail":"Tomorrow."}`, 429, nil, "", "ManualRetryLimitExceeded",
 			"polar: things:get: 429 ManualRetryLimitExceeded: Tomorrow."},
+		{"redirect", "", 307, []string{"Location", "http://other.test/v1/?secret=1"}, "", "",
+			"polar: things:get: 307 Temporary Redirect (a redirect to http://other.test that cannot be followed; check the base URL and the slash at the end of the path)"},
+		{"redirect that says nothing", "", 304, nil, "", "",
+			"polar: things:get: 304 Not Modified (a redirect that cannot be followed; check the base URL and the slash at the end of the path)"},
 		{"method", `{"detail":"Method Not Allowed"}`, 405, nil, "", "", "polar: things:get: 405 Method Not Allowed: Method Not Allowed"},
 		{"unknown status", "", 499, nil, "", "", "polar: things:get: 499"},
 		{"html", "<html>\r\n\t<b>oops</b>\x00\x1b[31m</html>", 500, []string{"Rndr-Id", "r-1"}, ErrServer, "",
@@ -97,6 +101,7 @@ func TestErrorForms(t *testing.T) {
 			}
 			assert.NotErrorIs(t, e, ErrorName("Other"))
 			assert.NotErrorIs(t, e, ErrorName(""))
+			assert.NotErrorIs(t, e, ErrorClass(""))
 			assert.NotErrorIs(t, e, io.EOF)
 			assert.Equal(t, "things:get", e.Operation)
 			assert.Equal(t, "GET", e.Method)

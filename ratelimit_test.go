@@ -52,6 +52,9 @@ func TestRateLimiterUntilTheTokenIsKnown(t *testing.T) {
 		n := send(t, l, time.Minute, refuse)
 		assert.LessOrEqual(t, n, 60)
 		assert.GreaterOrEqual(t, n, 50)
+		n = send(t, l, time.Minute, refuse)
+		assert.GreaterOrEqual(t, n, 5, "it does not stop for good")
+		assert.LessOrEqual(t, n, 60)
 
 		// those who wait go on as soon as one was accepted
 		done := make(chan error, 3)

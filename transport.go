@@ -101,11 +101,10 @@ func (c *core) call(ctx context.Context, r *request, out any) error {
 			*r.pending = true
 			return nil
 		}
-		return call.errorf("%s %s answered %d with an empty body where JSON was expected", r.method, r.route, resp.StatusCode)
+		return call.unreadable(resp, "an empty body where JSON was expected", io.ErrUnexpectedEOF)
 	}
 	if err := jsonx.Unmarshal(body, out); err != nil {
-		return &callError{call: call.label(), err: err, text: fmt.Sprintf("%s %s answered %d with a body of %d bytes that does not decode: %s",
-			r.method, r.route, resp.StatusCode, len(body), decodeText(err))}
+		return call.unreadable(resp, fmt.Sprintf("a body of %d bytes that does not decode: %s", len(body), decodeText(err)), err)
 	}
 	return nil
 }
@@ -136,6 +135,12 @@ func (c *call) operation() Operation {
 
 func (c *call) errorf(format string, args ...any) error {
 	return &callError{call: c.label(), err: fmt.Errorf(format, args...)}
+}
+
+// unreadable makes the error of a success whose body is of no use.
+func (c *call) unreadable(resp *http.Response, body string, err error) error {
+	return &callError{call: c.label(), err: err, unknown: !c.repeatable,
+		text: fmt.Sprintf("%s %s answered %d with %s", c.req.method, c.req.route, resp.StatusCode, body)}
 }
 
 // send prepares a request, sends it as often as the rules allow, and returns the last answer, whatever its status. Errors

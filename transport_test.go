@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -181,6 +182,49 @@ func TestRefusedBeforeSending(t *testing.T) {
 	}
 }
 
+// TestOneClientForMany uses a client, and what it shares with others, from many goroutines.
+func TestOneClientForMany(t *testing.T) {
+	t.Parallel()
+	things, client := newThings(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.Header.Get("X-Attempt") == "" {
+			w.WriteHeader(503)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, `{"id":%q}`, string(body)+r.Header.Get("Polar-Organization")+r.URL.Path[len("/v1/things/"):])
+	}, WithRateLimiter(NewRateLimiter(Production)), WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			if op, _ := OperationFromContext(r.Context()); op.Attempt > 1 {
+				r = r.Clone(r.Context())
+				r.Header.Set("X-Attempt", "more")
+			}
+			return next.RoundTrip(r)
+		})
+	}))
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() {
+			id := fmt.Sprint(i)
+			other, err := client.With(WithOrganization("o" + id + "/"))
+			assert.NoError(t, err)
+			for _, s := range []struct {
+				*thingService
+				want string
+			}{{things, ""}, {&thingService{other.core}, "o" + id + "/"}} {
+				out, err := s.Get(t.Context(), id)
+				if assert.NoError(t, err) {
+					assert.Equal(t, s.want+id, out.ID)
+				}
+				out, err = s.Create(t.Context(), thingCreate{Name: id})
+				if assert.NoError(t, err) {
+					assert.Equal(t, `{"name":"`+id+`"}`+s.want, out.ID)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 func TestExpandCountsPlaceholders(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -250,7 +294,8 @@ func TestAnswers(t *testing.T) {
 	}
 	status, body = 202, " \n"
 	out, err := things.Create(ctx, thingCreate{})
-	require.EqualError(t, err, "polar: things:create: POST /v1/things/ answered 202 with an empty body where JSON was expected")
+	require.EqualError(t, err, "polar: things:create: POST /v1/things/ answered 202 with an empty body where JSON was expected (may have been carried out, so it was not sent again)")
+	require.ErrorIs(t, err, ErrOutcomeUnknown)
 	assert.Nil(t, out)
 
 	for body, want := range map[string]string{
