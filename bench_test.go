@@ -4,7 +4,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/polar-go/polar/internal/jsonx"
 )
@@ -50,6 +54,25 @@ func BenchmarkGet(b *testing.B) {
 	base := testing.AllocsPerRun(200, func() { plain(b) })
 	b.ReportMetric(testing.AllocsPerRun(200, func() { things.Get(b.Context(), "1") })-base, "allocs-over-plain")
 	b.ReportMetric(testing.AllocsPerRun(200, func() { things.List(b.Context(), benchParams) })-base, "allocs-over-plain-with-query")
+}
+
+// TestAllocationBudget holds the same numbers over a transport in memory, which adds nothing of its own.
+func TestAllocationBudget(t *testing.T) {
+	// not parallel: it counts the allocations of the process
+	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		body := `{"id":"x","size":3}`
+		return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r, ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body))}, nil
+	})
+	client, err := New(Token(testToken), WithHTTPClient(&http.Client{Transport: transport}))
+	require.NoError(t, err)
+	things := &thingService{client.core}
+	plain := plainGet(&http.Client{Transport: transport}, "https://api.polar.sh")
+	base := testing.AllocsPerRun(100, func() { assert.NoError(t, plain(t)) })
+	get := testing.AllocsPerRun(100, func() { _, err := things.Get(t.Context(), "1"); assert.NoError(t, err) })
+	list := testing.AllocsPerRun(100, func() { _, err := things.List(t.Context(), benchParams); assert.NoError(t, err) })
+	assert.LessOrEqual(t, get-base, 30.0, "without a query")
+	assert.LessOrEqual(t, list-base, 75.0, "with a query")
+	t.Logf("over %v: %v without a query, %v with one", base, get-base, list-base)
 }
 
 var benchParams = &thingListParams{ID: []string{"a", "b"}, Active: new(true), Metadata: MetadataFilter{"plan": {"pro"}}, Page: 2, Limit: 50}
