@@ -12,7 +12,7 @@ import (
 // Nullable is a field of an update that has three states. The zero value leaves what Polar holds as it is, [Set]
 // replaces it, [Null] clears it.
 //
-//	models.CustomerUpdate{Name: models.Set("Ada"), ExternalID: models.Null[string]()}
+//	models.CustomerUpdate{Name: models.Set("Ada"), Locale: models.Null[string]()}
 type Nullable[T any] struct {
 	value T
 	state nullableState
