@@ -29,7 +29,7 @@ func TestRegenerate(t *testing.T) {
 			t.Errorf("%s is out of date: run go generate ./...", path)
 		}
 	}
-	for _, dir := range []string{root, filepath.Join(root, "models"), filepath.Join(root, "webhooks")} {
+	for _, dir := range []string{root, filepath.Join(root, "models"), filepath.Join(root, "webhooks"), filepath.Join(root, "polartest")} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		require.NoError(t, err)
 		for _, f := range files {

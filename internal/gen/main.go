@@ -103,7 +103,7 @@ func load(factsDir, wordsDir string) (*Gen, error) {
 // generate makes every file; problems with sentences are in g.problems.
 func (g *Gen) generate(root string) (*output, error) {
 	out := &output{files: map[string][]byte{}}
-	for _, emit := range []func(*output) error{g.emitModels, g.emitServices, g.emitEvents, g.emitTests} {
+	for _, emit := range []func(*output) error{g.emitModels, g.emitServices, g.emitEvents, g.emitTests, g.emitPolartest} {
 		if err := emit(out); err != nil {
 			return nil, err
 		}
@@ -145,7 +145,7 @@ func (g *Gen) share() string {
 
 // write writes the files and removes generated ones that are no longer made.
 func (o *output) write(root string) error {
-	for _, dir := range []string{root, filepath.Join(root, "models"), filepath.Join(root, "webhooks")} {
+	for _, dir := range []string{root, filepath.Join(root, "models"), filepath.Join(root, "webhooks"), filepath.Join(root, "polartest")} {
 		old, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			return err

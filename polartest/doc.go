@@ -1,0 +1,19 @@
+// Package polartest is a Polar server to develop and test against: it starts in
+// a moment inside a test or a program, needs no network and no account, and
+// answers like the real API, from the shapes of its errors to the amounts of
+// an order.
+//
+//	srv := polartest.NewServer(t)
+//	client := srv.Client()
+//	product, err := client.Products.Create(ctx, ...)
+//	checkout, err := client.Checkouts.Create(ctx, models.CheckoutCreate{Products: []string{product.ID}, ...})
+//	err = srv.CompleteCheckout(checkout.ID)      // the customer pays
+//	srv.Advance(31 * 24 * time.Hour)             // a month passes: the subscription renews
+//
+// What a call answers depends on the calls before it: the server keeps one
+// organization with its products, customers, subscriptions, orders, events and
+// meters in memory. Nothing is written anywhere.
+//
+// Time is the server's own: it starts at the present, or where [WithTime] puts
+// it, and [Server.Advance] moves it and runs everything that falls due, in order.
+package polartest
