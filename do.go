@@ -79,7 +79,7 @@ func checkRequest(req Request) error {
 	}
 	for part := range strings.SplitSeq(req.Path, "/") {
 		if part == "." || part == ".." {
-			return errors.New("path has a part that leads to another route: . or ..")
+			return errors.New("path has a part . or .. that leads to another route")
 		}
 	}
 	return nil

@@ -77,6 +77,8 @@ func TestErrorForms(t *testing.T) {
 			"polar: things:get: 429 ManualRetryLimitExceeded: Tomorrow."},
 		{"redirect", "", 307, []string{"Location", "http://other.test/v1/?secret=1"}, "", "",
 			"polar: things:get: 307 Temporary Redirect (a redirect to http://other.test that cannot be followed; check the base URL and the slash at the end of the path)"},
+		{"redirect to no URL", "", 307, []string{"Location", "https://other.test/%zz?secret"}, "", "",
+			"polar: things:get: 307 Temporary Redirect (a redirect that cannot be followed; check the base URL and the slash at the end of the path)"},
 		{"redirect that says nothing", "", 304, nil, "", "",
 			"polar: things:get: 304 Not Modified (a redirect that cannot be followed; check the base URL and the slash at the end of the path)"},
 		{"method", `{"detail":"Method Not Allowed"}`, 405, nil, "", "", "polar: things:get: 405 Method Not Allowed: Method Not Allowed"},

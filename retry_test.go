@@ -588,6 +588,40 @@ func TestCauseOfACancellation(t *testing.T) {
 	}
 }
 
+// TestNothingIsSentAfterTheEnd: a call whose context has ended before it was sent has certainly not been carried out.
+func TestNothingIsSentAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	things, _ := newThings(t, func(http.ResponseWriter, *http.Request) { t.Error("sent") })
+	ctx, cancel := context.WithCancel(t.Context())
+	for _, call := range []func() error{
+		func() error {
+			_, err := things.Create(ctx, thingCreate{}, CallCredential(TokenFunc(func(context.Context) (string, error) { cancel(); return "t", nil })))
+			return err
+		},
+		func() error { _, err := things.Create(ctx, thingCreate{}); return err },
+	} {
+		err := call()
+		require.ErrorIs(t, err, context.Canceled)
+		require.EqualError(t, err, "polar: things:create: context canceled")
+		assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		// a TokenFunc gets no more time than the attempt has, and is not asked again
+		server := &faultServer{}
+		things, stop := server.start(t)
+		defer stop()
+		asked := 0
+		_, err := things.Get(t.Context(), "1", CallCredential(TokenFunc(func(ctx context.Context) (string, error) {
+			asked++
+			<-ctx.Done()
+			return "", ctx.Err()
+		})))
+		require.ErrorContains(t, err, "polar: things:get: TokenFunc: context canceled (no complete answer within 2s, the limit of an attempt)")
+		assert.Equal(t, 1, asked)
+		assert.Empty(t, server.received())
+	})
+}
+
 // foreignContext is a context of another kind than those of package context, which needs a goroutine for each child of
 // it that is not ended. A bubble of synctest fails when one is left.
 type foreignContext struct {

@@ -407,6 +407,9 @@ func (a *attempt) send(ctx context.Context, c *call, outer *http.Request) (*http
 	if c.authorization != nil && outer.URL.Scheme == a.core.baseURL.Scheme && outer.URL.Host == a.core.baseURL.Host {
 		value, err := c.authorization(ctx)
 		if err != nil {
+			if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+				err = fmt.Errorf("%w (%w)", err, cause)
+			}
 			return nil, &finalError{err}
 		}
 		header = make(http.Header, len(outer.Header)+1)
@@ -422,6 +425,9 @@ func (a *attempt) send(ctx context.Context, c *call, outer *http.Request) (*http
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
+	if ctx.Err() != nil {
+		return nil, &finalError{context.Cause(ctx)} // so that it is certain that nothing was sent
+	}
 	c.started = true
 	resp, err := transport.RoundTrip(req)
 	if err == nil && resp == nil {
@@ -434,6 +440,9 @@ func (a *attempt) send(ctx context.Context, c *call, outer *http.Request) (*http
 		resp.Body = http.NoBody
 	}
 	resp.Request = outer // the transport's has the token
+	if _, err := resp.Location(); err != nil {
+		resp.Header.Del("Location") // http.Client would repeat it in an error
+	}
 	if l, ok := c.limiter.(*limiter); ok && c.authorization != nil {
 		l.answered(resp.StatusCode)
 	}
@@ -442,7 +451,10 @@ func (a *attempt) send(ctx context.Context, c *call, outer *http.Request) (*http
 
 // explain gives an error of an attempt its cause: the time limit of the attempt, or the end of the call's context.
 func explain(ctx, parent context.Context, err error) error {
-	if timeout, ok := errors.AsType[*timeoutError](context.Cause(ctx)); ok && parent.Err() == nil {
+	if _, final := errors.AsType[*finalError](err); final || parent.Err() != nil {
+		return err
+	}
+	if timeout, ok := errors.AsType[*timeoutError](context.Cause(ctx)); ok {
 		return timeout
 	}
 	return err
