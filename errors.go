@@ -462,8 +462,8 @@ func oneLine(s string, limit int) string {
 // cannot be used.
 type callError struct {
 	call    string // label of the operation
-	text    string // replaces the text of err, which may hold data; optional
-	err     error
+	text    string // replaces the text of err; optional
+	err     error  // cause; optional beside a text
 	unknown bool
 }
 

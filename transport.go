@@ -104,7 +104,7 @@ func (c *core) call(ctx context.Context, r *request, out any) error {
 		return call.unreadable(resp, "an empty body where JSON was expected", io.ErrUnexpectedEOF)
 	}
 	if err := jsonx.Unmarshal(body, out); err != nil {
-		return call.unreadable(resp, fmt.Sprintf("a body of %d bytes that does not decode: %s", len(body), decodeText(err)), err)
+		return call.unreadable(resp, fmt.Sprintf("a body of %d bytes that does not decode: %s", len(body), decodeText(err)), nil)
 	}
 	return nil
 }
@@ -137,7 +137,8 @@ func (c *call) errorf(format string, args ...any) error {
 	return &callError{call: c.label(), err: fmt.Errorf(format, args...)}
 }
 
-// unreadable makes the error of a success whose body is of no use.
+// unreadable makes the error of a success whose body is of no use. It does not wrap the errors of the decoder, which hold
+// values of the body: there are programs that print a whole chain.
 func (c *call) unreadable(resp *http.Response, body string, err error) error {
 	return &callError{call: c.label(), err: err, unknown: !c.repeatable,
 		text: fmt.Sprintf("%s %s answered %d with %s", c.req.method, c.req.route, resp.StatusCode, body)}

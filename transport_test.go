@@ -310,5 +310,8 @@ func TestAnswers(t *testing.T) {
 		things, _ := newThings(t, answer(200, body))
 		_, err := things.Get(ctx, "1")
 		require.EqualError(t, err, fmt.Sprintf("polar: things:get: GET /v1/things/{id} answered 200 with a body of %d bytes that does not decode: %s", len(body), want))
+		for ; err != nil; err = errors.Unwrap(err) {
+			assert.NotContains(t, err.Error(), "ada@example.com")
+		}
 	}
 }
