@@ -8,11 +8,14 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -213,6 +216,24 @@ func TestOneLine(t *testing.T) {
 		"éééééééééééé":           "éééééééé…",
 	} {
 		assert.Equal(t, want, oneLine(in, 20), in)
+	}
+}
+
+func TestDecodeText(t *testing.T) {
+	t.Parallel()
+	value := &jsonv2.SemanticError{JSONPointer: "/b/0", JSONKind: '0', GoType: reflect.TypeFor[string]()}
+	for want, err := range map[string]error{
+		"a JSON number does not fit string at /b/0":   fmt.Errorf("x: %w", value),
+		"a JSON number does not fit string at /a/b/0": &jsonv2.SemanticError{JSONPointer: "/a", Err: value},
+		"a JSON null does not fit bool at /b/0/c":     &jsonv2.SemanticError{JSONPointer: "/b/0", Err: &jsonv2.SemanticError{JSONPointer: "/b/0/c", JSONKind: 'n', GoType: reflect.TypeFor[bool]()}},
+		"a JSON boolean does not fit int":             &jsonv2.SemanticError{JSONKind: 't', GoType: reflect.TypeFor[int](), Err: errors.New("secret")},
+		"a JSON object does not fit int":              &jsonv2.SemanticError{JSONKind: '{', GoType: reflect.TypeFor[int]()},
+		"a JSON value does not fit int":               &jsonv2.SemanticError{GoType: reflect.TypeFor[int]()},
+		"models: an amount has no currency at /a":     &jsonv2.SemanticError{JSONPointer: "/a", GoType: reflect.TypeFor[int](), Err: errors.New("models: an amount has no currency")},
+		"it is not the JSON that was expected":        errors.New("secret"),
+		"it is not valid JSON at byte 7":              &jsonv2.SemanticError{JSONPointer: "/a", Err: &jsontext.SyntacticError{ByteOffset: 7}},
+	} {
+		assert.Equal(t, want, decodeText(err))
 	}
 }
 

@@ -60,12 +60,7 @@ func WithEnvironment(e Environment) Option {
 		if base == "" {
 			return fmt.Errorf("environment %q is unknown: use polar.Production or polar.Sandbox", string(e))
 		}
-		u, err := url.Parse(base)
-		if err != nil {
-			return err
-		}
-		cfg.baseURL = u
-		return nil
+		return WithBaseURL(base)(cfg)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -68,6 +69,12 @@ func TestBadOptions(t *testing.T) {
 			require.EqualError(t, err, tc.want)
 		})
 	}
+	portal, err := NewPortal(Anonymous)
+	require.NoError(t, err)
+	other, err := portal.With(WithEnvironment(Sandbox))
+	require.NoError(t, err)
+	assert.Equal(t, Sandbox.BaseURL(), other.core.baseURL.String())
+	assert.Equal(t, Production.BaseURL(), portal.core.baseURL.String())
 	for _, f := range []func() error{
 		func() error { _, err := new(Client).With(); return err },
 		func() error { _, err := new(Portal).With(); return err },
@@ -290,7 +297,7 @@ func TestClientTimeoutIsOfTheAttempt(t *testing.T) {
 		_, err := things.Create(t.Context(), thingCreate{}, CallAttemptTimeout(time.Minute))
 		require.EqualError(t, err, "polar: things:create: no complete answer within 1m0s, the limit of an attempt (may have been carried out, so it was not sent again)")
 		assert.Equal(t, time.Minute, time.Since(begin))
-		var timeout interface{ Timeout() bool }
+		var timeout net.Error
 		require.ErrorAs(t, err, &timeout)
 		assert.True(t, timeout.Timeout())
 	})

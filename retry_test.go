@@ -588,6 +588,23 @@ func TestCauseOfACancellation(t *testing.T) {
 	}
 }
 
+// TestInterruptedWithoutAnAnswer: the context ends while a call waits that has no answer to give back.
+func TestInterruptedWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := &faultServer{faults: 9, fault: fault{dial: syscall.ECONNREFUSED}}
+		things, stop := server.start(t, WithRetry(RetryPolicy{BaseDelay: time.Hour, MaxDelay: time.Hour}))
+		defer stop()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		_, err := things.Create(ctx, thingCreate{})
+		require.EqualError(t, err, "polar: things:create: connection refused (context canceled while waiting to repeat the call)")
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		assert.NotErrorIs(t, err, ErrOutcomeUnknown)
+	})
+}
+
 // TestNothingIsSentAfterTheEnd: a call whose context has ended before it was sent has certainly not been carried out.
 func TestNothingIsSentAfterTheEnd(t *testing.T) {
 	t.Parallel()
