@@ -129,10 +129,10 @@ func Permanent(err error) error {
 	return &permanentError{err}
 }
 
-// IsPermanent reports whether err, or an error that it wraps, was marked by [Permanent].
+// IsPermanent reports whether err, or an error that it wraps, was marked by [Permanent]. A panic never is.
 func IsPermanent(err error) bool {
 	_, ok := errors.AsType[*permanentError](err)
-	return ok
+	return ok && !errors.Is(err, ErrPanic)
 }
 
 type permanentError struct{ err error }

@@ -358,19 +358,16 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
 		h.Set("Connection", "close") // what is left of the body is not worth reading
 	}
-	http.Error(w, answerText(f.Err), f.Status)
+	http.Error(w, f.answer(), f.Status)
 }
 
-// answerText is what the sender gets to read about an error.
-func answerText(err error) string {
-	switch classOf(err) {
-	case "", ErrPanic, ErrDeduper, ErrSetup:
-		return "the delivery was not handled; the receiver has the details"
-	}
-	if e, ok := errors.AsType[*classError](err); ok {
+// answer is what the sender gets to read: what is wrong with the request, and nothing about what went on behind.
+func (f *Failure) answer() string {
+	e, ok := errors.AsType[*classError](f.Err)
+	if ok && (f.Event == nil && f.Status < http.StatusInternalServerError || e.class == ErrBodyConsumed || f.Status == http.StatusConflict) {
 		return e.text
 	}
-	return "the delivery was not handled"
+	return "the delivery was not handled; the receiver has the details"
 }
 
 // serve does everything but answer: it sets f.Status and, as far as it gets, the other fields.
