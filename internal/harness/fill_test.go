@@ -148,17 +148,18 @@ func (f *filler) fill(t reflect.Type, s *schema, path string) []reflect.Value {
 			return f.leaf(t, s, path)
 		}
 		elems := f.fill(t.Elem(), s.Items, path+"[]")
-		if s.MaxItems != nil && len(elems) > *s.MaxItems {
-			elems = elems[:*s.MaxItems]
+		most := 24
+		if s.MaxItems != nil {
+			most = min(most, *s.MaxItems)
 		}
-		if f.minimal && len(elems) > 1 {
-			elems = elems[:1]
+		if f.minimal {
+			elems = elems[:min(1, len(elems))]
 		}
-		if len(elems) == 0 {
-			return nil
+		var out []reflect.Value
+		for part := range slices.Chunk(elems, most) {
+			out = append(out, reflect.Append(reflect.MakeSlice(t, 0, len(part)), part...))
 		}
-		out := reflect.MakeSlice(t, 0, len(elems))
-		return []reflect.Value{reflect.Append(out, elems...)}
+		return out
 	case reflect.Map:
 		s = s.nonNull()
 		if t.Elem().Kind() == reflect.Interface || !s.isMap() || s.AdditionalProperties.Schema == nil {

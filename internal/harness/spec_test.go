@@ -472,8 +472,31 @@ var loadOnce = sync.OnceValues(func() (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(b)
+	v, err := decodeJSON(b)
+	if err != nil {
+		return nil, err
+	}
+	strip(v)
+	return parse(encodeOrdered(v, false))
 })
+
+// strip takes the prose out of a JSON value, which makes changed copies of the document cheaper.
+func strip(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if _, text := e.(string); text && (k == "description" || k == "summary") {
+				delete(v, k)
+			} else {
+				strip(e)
+			}
+		}
+	case []any:
+		for _, e := range v {
+			strip(e)
+		}
+	}
+}
 
 // load reads the description, or skips the test where it is missing.
 func load(t testing.TB) *document {

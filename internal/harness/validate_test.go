@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -248,6 +249,9 @@ func checkObject(s *schema, obj map[string]any, path string) []violation {
 }
 
 func checkNumber(s *schema, num json.Number, path string) []violation {
+	if n, err := strconv.Atoi(num.String()); err == nil && n > -1<<53 && n < 1<<53 {
+		return checkSmall(s, float64(n), num, path)
+	}
 	r, ok := new(big.Rat).SetString(num.String())
 	if !ok {
 		return []violation{{path, num.String() + " is not a number"}}
@@ -265,6 +269,19 @@ func checkNumber(s *schema, num json.Number, path string) []violation {
 	limit(s.Maximum, func(c int) bool { return c <= 0 }, "at most")
 	limit(s.ExclusiveMinimum, func(c int) bool { return c > 0 }, "more than")
 	return bad
+}
+
+// checkSmall checks an integer that floating point holds exactly.
+func checkSmall(s *schema, n float64, num json.Number, path string) []violation {
+	switch {
+	case s.Minimum != nil && n < *s.Minimum:
+		return []violation{{path, fmt.Sprintf("%s, at least %v wanted", num, *s.Minimum)}}
+	case s.Maximum != nil && n > *s.Maximum:
+		return []violation{{path, fmt.Sprintf("%s, at most %v wanted", num, *s.Maximum)}}
+	case s.ExclusiveMinimum != nil && n <= *s.ExclusiveMinimum:
+		return []violation{{path, fmt.Sprintf("%s, more than %v wanted", num, *s.ExclusiveMinimum)}}
+	}
+	return nil
 }
 
 var (
