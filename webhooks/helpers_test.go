@@ -224,7 +224,7 @@ func (l *pipeListener) dial() net.Conn {
 	return client
 }
 
-// startServer serves a handler on pipes and returns how to connect and how to stop.
+// startServer serves a handler on pipes and returns how to connect and how to stop. It is for synctest bubbles.
 func startServer(h http.Handler, configure ...func(*http.Server)) (dial func() net.Conn, stop func()) {
 	l := newPipeListener()
 	srv := &http.Server{Handler: h}
@@ -239,6 +239,7 @@ func startServer(h http.Handler, configure ...func(*http.Server)) (dial func() n
 	return l.dial, func() {
 		_ = srv.Close()
 		<-done
+		time.Sleep(time.Second) // of the bubble's time, which net/http takes to close a connection after an error
 	}
 }
 
