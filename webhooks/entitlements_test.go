@@ -240,7 +240,9 @@ func TestOrderPerCustomer(t *testing.T) {
 		// who waits gives up with the context
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
-		wg.Go(func() { _ = ent.Handle(context.Background(), &BenefitGrantCreated{grantAt(1), grant("g8", "c0", true)}) })
+		wg.Go(func() {
+			_ = ent.Handle(context.Background(), &BenefitGrantCreated{grantAt(1), grant("g8", "c0", true)})
+		})
 		synctest.Wait()
 		assert.ErrorIs(t, ent.Handle(ctx, &BenefitGrantCreated{grantAt(1), grant("g9", "c0", true)}), context.DeadlineExceeded)
 		wg.Wait()

@@ -107,8 +107,8 @@ func hostileRequests(t testing.TB) []hostile {
 		{name: "huge id", change: sameBody(func(h http.Header) { h.Set(headerID, strings.Repeat("a", 1<<20)) }), code: 403},
 		{name: "huge timestamp", change: sameBody(func(h http.Header) { h.Set(headerTimestamp, strings.Repeat("1", 1<<20)) }), code: 403},
 		{name: "huge other header", change: sameBody(func(h http.Header) { h.Set("X-Junk", strings.Repeat("a", 1<<20)) }), code: 202, handled: true},
-		{name: "10,000 other headers", change: sameBody(func(h http.Header) {
-			for i := range 10_000 {
+		{name: "300 other headers", change: sameBody(func(h http.Header) {
+			for i := range 300 {
 				h.Set(fmt.Sprint("X-Junk-", i), "x")
 			}
 		}), code: 202, handled: true},
