@@ -147,9 +147,67 @@ func (s *Server) credit(x *customer, b *benefit, g *grant) {
 	}
 	cm := s.meterOf(x, me)
 	cm.m.CreditedUnits += p.Units
+	if p.Rollover || g.m.SubscriptionID == nil { // credits of a one-time purchase do not end with a period
+		cm.keep += p.Units
+	}
 	cm.m.ModifiedAt = new(s.at)
 	g.m.Properties = &models.BenefitGrantMeterCreditProperties{LastCreditedMeterID: new(me.m.ID), LastCreditedUnits: new(p.Units), LastCreditedAt: new(s.at.Format(time.RFC3339Nano))}
 	s.systemEvent(x, "meter.credited", &models.MeterCreditedMetadata{MeterID: me.m.ID, Units: p.Units, Rollover: p.Rollover})
+}
+
+// uncredit takes back what a revoked meter credit gave last.
+func (s *Server) uncredit(x *customer, g *grant) {
+	p, ok := g.m.Properties.(*models.BenefitGrantMeterCreditProperties)
+	if !ok || p.LastCreditedUnits == nil {
+		return
+	}
+	me, ok := s.meters.get(deref(p.LastCreditedMeterID))
+	if !ok {
+		return
+	}
+	cm := s.meterOf(x, me)
+	units := min(*p.LastCreditedUnits, cm.m.CreditedUnits)
+	cm.m.CreditedUnits -= units
+	cm.keep = max(0, min(cm.keep, cm.m.CreditedUnits))
+	cm.m.ModifiedAt = new(s.at)
+	s.systemEvent(x, "meter.credited", &models.MeterCreditedMetadata{MeterID: me.m.ID, Units: -units})
+}
+
+// regrant gives the benefits of a subscription's product, and takes those of an earlier one.
+func (s *Server) regrant(sub *subscription, p *product) {
+	for _, g := range sub.customer.grants {
+		if g.m.IsGranted && deref(g.m.SubscriptionID) == sub.m.ID && !slices.Contains(p.benefits, g.m.BenefitID) {
+			s.revoke(g)
+		}
+	}
+	s.grantAll(sub.customer, p, scope{subscription: sub})
+}
+
+// cycleGrants starts a new period for the benefits of a subscription: meters begin anew, keeping the
+// credits that roll over, and are credited again.
+func (s *Server) cycleGrants(x *customer, sub *subscription) {
+	s.resetMeters(sub)
+	reset := map[*meter]bool{}
+	for _, g := range x.grants {
+		if !g.m.IsGranted || deref(g.m.SubscriptionID) != sub.m.ID {
+			continue
+		}
+		b, _ := s.benefits.get(g.m.BenefitID)
+		p, ok := b.m.Properties.(*models.BenefitMeterCreditProperties)
+		if !ok {
+			continue
+		}
+		if me, ok := s.meters.get(p.MeterID); ok && !reset[me] {
+			reset[me] = true
+			if cm := s.meterOf(x, me); cm.resetAt != s.at {
+				s.reset(cm)
+			}
+		}
+		s.credit(x, b, g)
+		g.m.ModifiedAt = new(s.at)
+		s.systemEvent(x, "benefit.cycled", &models.BenefitGrantMetadata{BenefitID: b.m.ID, BenefitGrantID: g.m.ID, BenefitType: b.m.Type})
+		s.emit(sub.organization, models.WebhookEventTypeBenefitGrantCycled, func() any { return s.renderGrant(g) })
+	}
 }
 
 // revoke takes a granted benefit away.
@@ -158,6 +216,7 @@ func (s *Server) revoke(g *grant) {
 	x, _ := s.customers.get(g.m.CustomerID)
 	b, _ := s.benefits.get(g.m.BenefitID)
 	org, _ := s.organizations.get(b.m.OrganizationID)
+	s.uncredit(x, g)
 	s.systemEvent(x, "benefit.revoked", &models.BenefitGrantMetadata{BenefitID: b.m.ID, BenefitGrantID: g.m.ID, BenefitType: b.m.Type})
 	s.emit(org, models.WebhookEventTypeBenefitGrantRevoked, func() any { return s.renderGrant(g) })
 	s.stateChanged(x)
@@ -174,24 +233,20 @@ func (s *Server) revokeAll(x *customer, from scope) {
 
 // regrantProduct gives the product's buyers its new benefits, and takes those away that it has no longer.
 func (s *Server) regrantProduct(p *product) {
-	update := func(x *customer, from scope) {
-		for _, g := range x.grants {
-			if g.m.IsGranted && from.owns(g) && !slices.Contains(p.benefits, g.m.BenefitID) {
-				s.revoke(g)
-			}
-		}
-		s.grantAll(x, p, from)
-	}
 	for _, sub := range s.subscriptions.all {
 		if sub.m.ProductID == p.m.ID && sub.active() {
-			x, _ := s.customers.get(sub.m.CustomerID)
-			update(x, scope{subscription: sub})
+			s.regrant(sub, p)
 		}
 	}
 	for _, o := range s.orders.all {
 		if deref(o.m.ProductID) == p.m.ID && o.m.SubscriptionID == nil && o.m.Paid && !o.benefitsRevoked {
 			x, _ := s.customers.get(o.m.CustomerID)
-			update(x, scope{order: o})
+			for _, g := range x.grants {
+				if g.m.IsGranted && (scope{order: o}).owns(g) && !slices.Contains(p.benefits, g.m.BenefitID) {
+					s.revoke(g)
+				}
+			}
+			s.grantAll(x, p, scope{order: o})
 		}
 	}
 }

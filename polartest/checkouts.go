@@ -25,6 +25,8 @@ type checkout struct {
 	expiry       *job
 	payment      *payment
 	custom       *int64 // the amount that the customer chose
+
+	decliningLater bool // the card pays now and is refused at renewals
 }
 
 func (x *checkout) orgID() string { return x.organization.m.ID }
@@ -146,7 +148,7 @@ func (s *Server) calculate(x *checkout) {
 	m.ActiveTrialInterval, m.ActiveTrialIntervalCount, m.TrialEnd = nil, nil, nil
 	if interval, count := x.activeTrial(p); interval != nil && x.upgrade == nil {
 		m.ActiveTrialInterval, m.ActiveTrialIntervalCount = interval, count
-		m.TrialEnd = new(addInterval(s.at, models.RecurringInterval(*interval), *count))
+		m.TrialEnd = new(addInterval(s.at, models.RecurringInterval(*interval), *count, s.at.Day()))
 	}
 	m.TrialInterval, m.TrialIntervalCount = x.trial, x.trialCount
 	s.calculateTax(x, prices)
@@ -634,7 +636,13 @@ func (c *call) applyPublic(x *checkout) error {
 }
 
 // declined tells whether a confirmation token stands for a card that is refused.
-func declined(token string) bool { return strings.Contains(token, "decline") }
+// One that is refused only later pays for the checkout but not for renewals.
+func declined(token string) (now, later bool) {
+	if strings.Contains(token, "decline_later") {
+		return false, true
+	}
+	return strings.Contains(token, "decline"), false
+}
 
 func clientConfirmCheckout(c *call) (any, error) {
 	s := c.srv
@@ -672,15 +680,19 @@ func clientConfirmCheckout(c *call) (any, error) {
 	if faults != nil {
 		return nil, invalid(faults...)
 	}
-	if m.IsPaymentFormRequired && declined(*body.ConfirmationTokenID) {
-		s.declineCheckout(x)
-		return nil, fail(http.StatusBadRequest, "PaymentError", "The card was declined.")
+	if m.IsPaymentFormRequired {
+		refused, later := declined(*body.ConfirmationTokenID)
+		if refused {
+			s.declineCheckout(x)
+			return nil, fail(http.StatusBadRequest, "PaymentError", "The card was declined.")
+		}
+		x.decliningLater = later
 	}
 	if err := s.confirm(x); err != nil {
 		return nil, err
 	}
 	s.clock.at(s.at, func() { s.succeed(x) })
-	out := models.CheckoutPublic(s.publicCheckout(x))
+	out := s.publicCheckout(x)
 	if cust, ok := s.customers.get(deref(m.CustomerID)); ok {
 		owner, err := s.sessionMember(cust, models.CustomerSessionCreate{})
 		if err == nil {
@@ -761,6 +773,9 @@ func (s *Server) succeed(x *checkout) {
 		x.payment = s.pay(x.organization.m.ID, m.TotalAmount, m.Currency, models.PaymentTriggerPurchase, models.PaymentStatusSucceeded)
 		x.payment.m.CheckoutID = &m.ID
 	}
+	if m.IsPaymentFormRequired {
+		s.addMethod(cust, x.decliningLater)
+	}
 	if x.discount != nil {
 		x.discount.m.RedemptionsCount++
 	}
@@ -788,6 +803,7 @@ func (s *Server) succeed(x *checkout) {
 		in.lines = append(in.lines, item)
 	}
 	o := s.newOrder(x.organization, in)
+	s.addOrder(o)
 	if in.subscription == nil {
 		from.order = o
 	}
@@ -808,9 +824,8 @@ func (s *Server) subscribe(x *checkout, cust *customer, p *product, prices []*pr
 	if sub == nil {
 		sub = s.newSubscription(cust, p, prices, m.Currency, m.TrialEnd)
 	} else {
-		sub.prices, sub.m.ProductID, sub.m.Currency = prices, p.m.ID, m.Currency
-		sub.m.CurrentPeriodStart, sub.m.ModifiedAt = s.at, new(s.at)
-		sub.m.CurrentPeriodEnd = addInterval(s.at, sub.m.RecurringInterval, sub.m.RecurringIntervalCount)
+		sub.prices, sub.m.ProductID, sub.m.Currency, sub.m.ModifiedAt = prices, p.m.ID, m.Currency, new(s.at)
+		s.restart(sub, p)
 	}
 	y := &sub.m
 	y.CheckoutID, y.Seats, y.Units, y.CustomFieldData = &m.ID, m.Seats, m.Units, m.CustomFieldData
@@ -824,8 +839,9 @@ func (s *Server) subscribe(x *checkout, cust *customer, p *product, prices []*pr
 	y.Metadata = merged
 	sub.customAmount = x.custom
 	y.Amount = sub.price()
-	if x.discount != nil && x.discount.m.Duration != models.DiscountDurationOnce {
-		y.DiscountID = &x.discount.m.ID
+	sub.setDiscount(x.discount)
+	if y.Status == models.SubscriptionStatusActive {
+		sub.discountUsed(s.at)
 	}
 	if y.TrialEnd != nil {
 		if cust.trialUsed == nil {
@@ -834,24 +850,12 @@ func (s *Server) subscribe(x *checkout, cust *customer, p *product, prices []*pr
 		cust.trialUsed[p.m.ID] = true
 	}
 	if x.upgrade == nil {
-		s.systemEvent(cust, "subscription.created", &models.SubscriptionCreatedMetadata{SubscriptionID: y.ID, ProductID: p.m.ID, Amount: y.Amount, Currency: y.Currency,
-			RecurringInterval: string(y.RecurringInterval), RecurringIntervalCount: y.RecurringIntervalCount, StartedAt: y.StartedAt.Format(time.RFC3339Nano)})
-		s.emit(sub.organization, models.WebhookEventTypeSubscriptionCreated, func() any { return s.renderSubscription(sub) })
-	}
-	s.emit(sub.organization, models.WebhookEventTypeSubscriptionUpdated, func() any { return s.renderSubscription(sub) })
-	if y.Status == models.SubscriptionStatusActive {
-		s.emit(sub.organization, models.WebhookEventTypeSubscriptionActive, func() any { return s.renderSubscription(sub) })
+		s.subscriptionCreated(sub)
+	} else {
+		s.say(sub, models.WebhookEventTypeSubscriptionUpdated, models.WebhookEventTypeSubscriptionActive)
+		s.regrant(sub, p)
 	}
 	return sub
-}
-
-// price is what the subscription asks for each period, before discount, tax and usage.
-func (x *subscription) price() int64 {
-	var total int64
-	for _, pr := range x.prices {
-		total += pr.amount(deref(x.m.Seats), deref(x.m.Units), x.customAmount)
-	}
-	return total
 }
 
 // CompleteCheckout plays the customer at the hosted page: it fills in what is

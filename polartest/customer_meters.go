@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math/big"
 	"strings"
+	"time"
 
 	"github.com/polar-go/polar/models"
 )
@@ -14,6 +15,8 @@ type customerMeter struct {
 	customer *customer
 	meter    *meter
 	events   []*event // since the last reset
+	keep     int      // credited units that a reset leaves, as far as they are unused
+	resetAt  time.Time
 }
 
 func (m *customerMeter) orgID() string { return m.meter.m.OrganizationID }
@@ -32,6 +35,21 @@ func (m *customerMeter) overage() *big.Rat {
 		over.SetInt64(0)
 	}
 	return over
+}
+
+// reset starts a new period of a customer's meter.
+func (s *Server) reset(m *customerMeter) {
+	left := new(big.Rat).Sub(new(big.Rat).SetInt64(int64(m.m.CreditedUnits)), m.consumed())
+	units := 0
+	if left.Sign() > 0 {
+		whole := new(big.Int).Quo(left.Num(), left.Denom())
+		units = min(int(whole.Int64()), m.keep)
+	}
+	m.events, m.m.CreditedUnits, m.keep, m.resetAt, m.m.ModifiedAt = nil, units, units, s.at, new(s.at)
+	s.systemEvent(m.customer, "meter.reset", &models.MeterResetMetadata{MeterID: m.meter.m.ID})
+	if units > 0 {
+		s.systemEvent(m.customer, "meter.credited", &models.MeterCreditedMetadata{MeterID: m.meter.m.ID, Units: units, Rollover: true})
+	}
 }
 
 func (s *Server) renderCustomerMeter(x *customerMeter) models.CustomerMeter {

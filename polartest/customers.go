@@ -15,6 +15,10 @@ type customer struct {
 	meters        map[*meter]*customerMeter
 	grants        []*grant
 	subscriptions []*subscription
+	orders        []*order
+	methods       []*paymentMethod
+	balance       map[string]int64 // credit by currency, from orders below zero
+	declining     bool             // every card is refused
 }
 
 func (c *customer) orgID() string { return c.m.OrganizationID }
@@ -169,6 +173,7 @@ func (s *Server) addCustomer(org *organization, x *customer) {
 	s.attachEvents(x)
 	s.systemEvent(x, "customer.created", &models.CustomerCreatedMetadata{CustomerID: x.m.ID, CustomerEmail: optional(x.m.Email), CustomerName: x.m.Name, CustomerExternalID: x.m.ExternalID})
 	s.emit(org, models.WebhookEventTypeCustomerCreated, func() any { return x.m })
+	s.stateChanged(x)
 }
 
 // addOwner gives an individual customer its member, when the organization has members.
@@ -290,7 +295,7 @@ func deleteCustomer(c *call) (any, error) {
 	}
 	for _, sub := range x.subscriptions {
 		if sub.live() {
-			s.endSubscription(sub)
+			s.endSubscription(sub, models.SubscriptionStatusCanceled)
 		}
 	}
 	for _, g := range x.grants {
@@ -307,6 +312,7 @@ func deleteCustomer(c *call) (any, error) {
 		x.setAvatar()
 	}
 	s.emit(org, models.WebhookEventTypeCustomerDeleted, func() any { return x.m })
+	s.stateChanged(x)
 	return nil, nil
 }
 

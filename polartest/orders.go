@@ -14,6 +14,10 @@ type order struct {
 	organization    *organization
 	payment         *payment
 	benefitsRevoked bool
+	retry           *job // the next attempt to charge it
+	attempts        int
+	receiptReady    bool
+	invoicing       bool // the invoice is being made
 }
 
 func (o *order) orgID() string { return o.organization.m.ID }
@@ -36,12 +40,19 @@ func (s *Server) renderOrder(o *order) models.Order {
 	if sub, ok := s.subscriptions.get(deref(m.SubscriptionID)); ok {
 		m.Subscription = s.renderOrderSubscription(sub)
 	}
-	m.RefundableAmount = m.NetAmount - m.RefundedAmount
-	m.RefundableTaxAmount = m.TaxAmount - m.RefundedTaxAmount
-	if !m.Paid {
-		m.RefundableAmount, m.RefundableTaxAmount = 0, 0
-	}
+	m.RefundableAmount, m.RefundableTaxAmount = o.refundable()
 	return m
+}
+
+// refundable is what can still be given back, before tax, and the tax on it. What a balance paid cannot.
+func (o *order) refundable() (net, tax int64) {
+	m := &o.m
+	if !m.Paid || m.TotalAmount <= 0 {
+		return 0, 0
+	}
+	paid := min(m.TotalAmount, m.TotalAmount+m.AppliedBalanceAmount)
+	tax = share(paid, m.TaxAmount, m.TotalAmount)
+	return paid - tax - m.RefundedAmount, tax - m.RefundedTaxAmount
 }
 
 func listOrders(c *call) (any, error) {
@@ -154,7 +165,7 @@ type invoice struct {
 	inclusive    bool
 }
 
-// newOrder works an order's amounts out and numbers it. It is pending and not paid yet.
+// newOrder works an order's amounts out. It is pending, and the server does not know it before addOrder.
 func (s *Server) newOrder(org *organization, in invoice) *order {
 	x := in.customer
 	o := &order{organization: org, m: models.Order{
@@ -162,9 +173,13 @@ func (s *Server) newOrder(org *organization, in invoice) *order {
 		BillingAddress: x.m.BillingAddress, CustomerID: x.m.ID, Metadata: in.metadata, CustomFieldData: in.fields, Items: in.lines,
 	}}
 	m := &o.m
+	var discountable int64
 	for i := range m.Items {
 		m.Items[i].ID, m.Items[i].CreatedAt = s.uuid(), s.at
 		m.SubtotalAmount += m.Items[i].Amount
+		if !m.Items[i].Proration { // the lines of a change within a period have the discount in them
+			discountable += m.Items[i].Amount
+		}
 	}
 	if in.product != nil {
 		m.ProductID, m.Description = &in.product.m.ID, in.product.m.Name
@@ -180,22 +195,51 @@ func (s *Server) newOrder(org *organization, in invoice) *order {
 	}
 	if in.discount != nil {
 		m.DiscountID = &in.discount.m.ID
-		m.DiscountAmount = in.discount.off(max(0, m.SubtotalAmount), in.currency)
+		m.DiscountAmount = in.discount.off(max(0, discountable), in.currency)
 	}
 	m.NetAmount = m.SubtotalAmount - m.DiscountAmount
 	m.TaxAmount, m.NetAmount, m.TotalAmount = s.tax(m.NetAmount, in.inclusive)
 	s.spreadTax(m)
-	m.DueAmount = max(0, m.TotalAmount)
-	s.invoices[org.m.ID]++
-	m.InvoiceNumber = new(fmt.Sprintf("%s-%04d", strings.ToUpper(org.m.Slug), s.invoices[org.m.ID]))
-	s.orders.add(m.ID, o)
+	m.AppliedBalanceAmount = -applicable(x.balance[in.currency], m.TotalAmount)
+	m.DueAmount = max(0, m.TotalAmount+m.AppliedBalanceAmount)
 	return o
+}
+
+// applicable is how much of a customer's balance settles an amount. A debt adds to what is due.
+func applicable(balance, total int64) int64 {
+	if total <= 0 {
+		return 0
+	}
+	return min(balance, total)
+}
+
+// addOrder numbers an order and lets the server know it. The customer's balance pays its part, or takes what the order gives back.
+func (s *Server) addOrder(o *order) {
+	m := &o.m
+	x, _ := s.customers.get(m.CustomerID)
+	if change := m.AppliedBalanceAmount - min(0, m.TotalAmount); change != 0 {
+		if x.balance == nil {
+			x.balance = map[string]int64{}
+		}
+		x.balance[m.Currency] += change
+	}
+	if m.Status != models.OrderStatusDraft {
+		s.number(o)
+	}
+	s.orders.add(m.ID, o)
+	x.orders = append(x.orders, o)
+}
+
+// number gives an order its invoice number.
+func (s *Server) number(o *order) {
+	s.invoices[o.organization.m.ID]++
+	o.m.InvoiceNumber = new(fmt.Sprintf("%s-%04d", strings.ToUpper(o.organization.m.Slug), s.invoices[o.organization.m.ID]))
 }
 
 // tax works out the tax on an amount: on top of it, or inside it.
 func (s *Server) tax(amount int64, inclusive bool) (tax, net, total int64) {
 	rate := int64(s.config.taxRate)
-	if amount <= 0 || rate == 0 {
+	if rate == 0 {
 		return 0, amount, amount
 	}
 	if inclusive {
@@ -236,7 +280,8 @@ func (s *Server) orderCreated(o *order) {
 // markPaid settles an order.
 func (s *Server) markPaid(o *order) {
 	m := &o.m
-	m.Status, m.Paid, m.DueAmount, m.ModifiedAt, m.NextPaymentAttemptAt = models.OrderStatusPaid, true, 0, new(s.at), nil
+	m.Status, m.Paid, m.ModifiedAt, m.NextPaymentAttemptAt = models.OrderStatusPaid, true, new(s.at), nil
+	s.clock.stop(o.retry)
 	if m.TotalAmount > 0 {
 		m.ReceiptNumber = new("RCPT-" + *m.InvoiceNumber)
 		m.PlatformFeeAmount = share(m.TotalAmount, 400, 10_000) + 40
@@ -247,6 +292,9 @@ func (s *Server) markPaid(o *order) {
 		DiscountAmount: &m.DiscountAmount, DiscountID: m.DiscountID, PlatformFee: &m.PlatformFeeAmount, SubscriptionID: m.SubscriptionID, BillingType: new("one_time")}
 	if sub, ok := s.subscriptions.get(deref(m.SubscriptionID)); ok {
 		meta.BillingType, meta.RecurringInterval, meta.RecurringIntervalCount = new("recurring"), new(string(sub.m.RecurringInterval)), new(sub.m.RecurringIntervalCount)
+	}
+	if m.AppliedBalanceAmount != 0 {
+		meta.AppliedBalanceAmount = &m.AppliedBalanceAmount
 	}
 	s.systemEvent(x, "order.paid", meta)
 	s.emit(o.organization, models.WebhookEventTypeOrderUpdated, func() any { return s.renderOrder(o) })

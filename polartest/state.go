@@ -27,6 +27,8 @@ type state struct {
 	orders        store[*order]
 	subscriptions store[*subscription]
 	payments      store[*payment]
+	methods       store[*paymentMethod]
+	refunds       store[*refund]
 	meters        store[*meter]
 	customerMeter store[*customerMeter]
 	events        store[*event]
@@ -136,6 +138,8 @@ var resources = []func() handlers{
 	orderHandlers,
 	subscriptionHandlers,
 	paymentHandlers,
+	paymentMethodHandlers,
+	refundHandlers,
 	meterHandlers,
 	customerMeterHandlers,
 	eventHandlers,

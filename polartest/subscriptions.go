@@ -11,14 +11,25 @@ import (
 type subscription struct {
 	m            models.Subscription
 	organization *organization
+	customer     *customer
 	prices       []*price // the ones that it was sold at
-	customAmount *int64
+	customAmount *int64   // what the customer chose to pay
+	anchor       int      // the day of the month on which monthly periods begin
+	discount     *discount
+	discountFrom time.Time          // when the discount was first used
+	settle       []models.OrderItem // lines that wait for the next order
+	next         *job               // the end of the period
+	nextMeter    *job               // the end of the period of its meters, where that is another
+	grace        *job               // when benefits go because nothing was paid
 }
 
 func (x *subscription) orgID() string { return x.organization.m.ID }
 
 func subscriptionHandlers() handlers {
-	return handlers{"subscriptions:list": listSubscriptions, "subscriptions:get": getSubscription}
+	return handlers{
+		"subscriptions:list": listSubscriptions, "subscriptions:get": getSubscription, "subscriptions:create": createSubscription,
+		"subscriptions:update": updateSubscription, "subscriptions:revoke": revokeSubscription,
+	}
 }
 
 // active tells whether the subscription gives its benefits.
@@ -119,48 +130,158 @@ func getSubscription(c *call) (any, error) {
 	return c.srv.renderSubscription(x), nil
 }
 
-// addInterval is t after count intervals. A month that is too short gives its last day.
-func addInterval(t time.Time, interval models.RecurringInterval, count int) time.Time {
-	switch interval {
-	case models.RecurringIntervalDay:
-		return t.AddDate(0, 0, count)
-	case models.RecurringIntervalWeek:
-		return t.AddDate(0, 0, 7*count)
+// createSubscription subscribes a customer to a free product: no checkout, no order.
+func createSubscription(c *call) (any, error) {
+	s := c.srv
+	body, err := decode[models.SubscriptionCreate](c)
+	if err != nil {
+		return nil, err
 	}
-	months := count
-	if interval == models.RecurringIntervalYear {
-		months *= 12
+	p, ok := s.products.get(body.ProductID)
+	switch {
+	case !ok || !c.who.reaches(p.m.OrganizationID):
+		return nil, invalid(wrong("Product does not exist.", body.ProductID, "product_id"))
+	case p.m.IsArchived:
+		return nil, invalid(wrong("Product is archived.", body.ProductID, "product_id"))
+	case !p.m.IsRecurring:
+		return nil, invalid(wrong("Product is not a recurring product.", body.ProductID, "product_id"))
 	}
-	end := t.AddDate(0, months, 0)
-	if first := time.Date(t.Year(), t.Month()+time.Month(months), 1, 0, 0, 0, 0, t.Location()); end.Month() != first.Month() {
-		end = end.AddDate(0, 0, -end.Day())
+	org, _ := s.organizations.get(p.m.OrganizationID)
+	prices := p.pricesIn(org.m.DefaultPresentmentCurrency)
+	if !p.free(prices) {
+		return nil, invalid(wrong("Product is not free: send the customer through a checkout.", body.ProductID, "product_id"))
 	}
-	return end
+	var x *customer
+	if body.ExternalCustomerID != nil {
+		if x = s.customerByExternalID(org.m.ID, *body.ExternalCustomerID); x == nil {
+			return nil, invalid(wrong("Customer does not exist.", *body.ExternalCustomerID, "external_customer_id"))
+		}
+	} else if found, ok := s.customers.get(deref(body.CustomerID)); ok && found.m.OrganizationID == org.m.ID && found.m.DeletedAt == nil {
+		x = found
+	} else {
+		return nil, invalid(wrong("Customer does not exist.", deref(body.CustomerID), "customer_id"))
+	}
+	sub := s.newSubscription(x, p, prices, prices[0].m.PriceCurrency, nil)
+	sub.m.Metadata = body.Metadata
+	sub.m.Amount = sub.price()
+	s.subscriptionCreated(sub)
+	s.grantAll(x, p, scope{subscription: sub})
+	return s.renderSubscription(sub), nil
 }
 
 // newSubscription starts a subscription to a product at prices, in a trial that ends at trialEnd if there is one.
 func (s *Server) newSubscription(x *customer, p *product, prices []*price, currency string, trialEnd *time.Time) *subscription {
 	org, _ := s.organizations.get(p.m.OrganizationID)
-	sub := &subscription{organization: org, prices: prices, m: models.Subscription{CreatedAt: s.at, ID: s.uuid(), Currency: currency, RecurringInterval: deref(p.m.RecurringInterval),
-		RecurringIntervalCount: or(p.m.RecurringIntervalCount, 1), Status: models.SubscriptionStatusActive, CurrentPeriodStart: s.at, StartedAt: new(s.at), CustomerID: x.m.ID, ProductID: p.m.ID}}
-	m := &sub.m
-	m.CurrentPeriodEnd = addInterval(s.at, m.RecurringInterval, m.RecurringIntervalCount)
+	sub := &subscription{organization: org, customer: x, prices: prices, m: models.Subscription{CreatedAt: s.at, ID: s.uuid(), Currency: currency,
+		Status: models.SubscriptionStatusActive, StartedAt: new(s.at), CustomerID: x.m.ID, ProductID: p.m.ID}}
+	s.restart(sub, p)
 	if trialEnd != nil {
-		m.Status, m.TrialStart, m.TrialEnd, m.CurrentPeriodEnd = models.SubscriptionStatusTrialing, new(s.at), trialEnd, *trialEnd
+		sub.m.Status, sub.m.TrialStart, sub.m.TrialEnd, sub.m.CurrentPeriodEnd = models.SubscriptionStatusTrialing, new(s.at), trialEnd, *trialEnd
+		sub.anchor = trialEnd.Day()
+		s.plan(sub)
 	}
-	s.subscriptions.add(m.ID, sub)
+	s.subscriptions.add(sub.m.ID, sub)
 	x.subscriptions = append(x.subscriptions, sub)
 	return sub
 }
 
-// endSubscription ends a subscription now.
-func (s *Server) endSubscription(x *subscription) {
-	m := &x.m
-	m.Status, m.EndedAt, m.ModifiedAt = models.SubscriptionStatusCanceled, new(s.at), new(s.at)
-	if m.CanceledAt == nil {
-		m.CanceledAt = new(s.at)
+// restart begins a period of the product's length now.
+func (s *Server) restart(sub *subscription, p *product) {
+	m := &sub.m
+	m.RecurringInterval, m.RecurringIntervalCount = deref(p.m.RecurringInterval), or(p.m.RecurringIntervalCount, 1)
+	sub.anchor = s.at.Day()
+	m.CurrentPeriodStart, m.CurrentPeriodEnd = s.at, addInterval(s.at, m.RecurringInterval, m.RecurringIntervalCount, sub.anchor)
+	m.CurrentMeterPeriodStart, m.CurrentMeterPeriodEnd = nil, nil
+	if p.m.MeterInterval != nil {
+		m.CurrentMeterPeriodStart, m.CurrentMeterPeriodEnd = new(s.at), new(addInterval(s.at, *p.m.MeterInterval, or(p.m.MeterIntervalCount, 1), sub.anchor))
 	}
-	m.EndsAt = new(s.at)
-	cust, _ := s.customers.get(m.CustomerID)
-	s.revokeAll(cust, scope{subscription: x})
+	s.plan(sub)
+}
+
+// subscriptionCreated says that there is a new subscription.
+func (s *Server) subscriptionCreated(sub *subscription) {
+	y := &sub.m
+	s.systemEvent(sub.customer, "subscription.created", &models.SubscriptionCreatedMetadata{SubscriptionID: y.ID, ProductID: y.ProductID, Amount: y.Amount, Currency: y.Currency,
+		RecurringInterval: string(y.RecurringInterval), RecurringIntervalCount: y.RecurringIntervalCount, StartedAt: stamp(deref(y.StartedAt))})
+	s.say(sub, models.WebhookEventTypeSubscriptionCreated)
+	if y.Status == models.SubscriptionStatusActive {
+		s.say(sub, models.WebhookEventTypeSubscriptionUpdated, models.WebhookEventTypeSubscriptionActive)
+	} else {
+		s.say(sub, models.WebhookEventTypeSubscriptionUpdated)
+	}
+	s.stateChanged(sub.customer)
+}
+
+// say emits events about a subscription.
+func (s *Server) say(sub *subscription, events ...models.WebhookEventType) {
+	for _, e := range events {
+		s.emit(sub.organization, e, func() any { return s.renderSubscription(sub) })
+	}
+}
+
+// stamp writes a time as events do.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// price is what the subscription asks for each period, before discount, tax and usage.
+func (x *subscription) price() int64 {
+	var total int64
+	for _, pr := range x.prices {
+		total += pr.amount(deref(x.m.Seats), deref(x.m.Units), x.customAmount)
+	}
+	return total
+}
+
+// discounted is the same after the discount.
+func (x *subscription) discounted() int64 {
+	amount := x.price()
+	if x.discount != nil {
+		amount -= x.discount.off(amount, x.m.Currency)
+	}
+	return amount
+}
+
+// setDiscount puts a discount on the subscription, or takes it off.
+func (x *subscription) setDiscount(d *discount) {
+	x.discount, x.discountFrom, x.m.DiscountID = d, time.Time{}, nil
+	if d != nil {
+		x.m.DiscountID = &d.m.ID
+	}
+}
+
+// discountUsed notes that an order had the discount at t; one that is for a single order is over then.
+func (x *subscription) discountUsed(t time.Time) {
+	if x.discount == nil {
+		return
+	}
+	if x.discountFrom.IsZero() {
+		x.discountFrom = t
+	}
+	if x.discount.m.Duration == models.DiscountDurationOnce {
+		x.setDiscount(nil)
+	}
+}
+
+// discountAt drops a discount whose months are over when a period begins at t.
+func (x *subscription) discountAt(t time.Time) {
+	if x.discount == nil || x.discount.m.Duration != models.DiscountDurationRepeating || x.discountFrom.IsZero() {
+		return
+	}
+	if end := addInterval(x.discountFrom, models.RecurringIntervalMonth, deref(x.discount.m.DurationInMonths), x.discountFrom.Day()); !t.Before(end) {
+		x.setDiscount(nil)
+	}
+}
+
+// addInterval is t after count intervals. Months end on the anchor's day, or on their last one when they are too short.
+func addInterval(t time.Time, interval models.RecurringInterval, count, anchor int) time.Time {
+	switch interval {
+	case models.RecurringIntervalDay:
+		return t.AddDate(0, 0, count)
+	case models.RecurringIntervalWeek:
+		return t.AddDate(0, 0, 7*count)
+	case models.RecurringIntervalYear:
+		count *= 12
+	}
+	first := time.Date(t.Year(), t.Month()+time.Month(count), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location())
+	last := first.AddDate(0, 1, -1).Day()
+	return first.AddDate(0, 0, min(max(anchor, 1), last)-1)
 }
