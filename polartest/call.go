@@ -77,6 +77,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	status, contentType, data := s.answer(c, body)
 	s.mu.Unlock()
+	s.nudge()
 	for k, v := range c.header {
 		h[k] = v
 	}

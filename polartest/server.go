@@ -28,9 +28,13 @@ type Server struct {
 
 	config *config
 	http   *http.Server
-	done   chan struct{}
+	stop   context.CancelFunc
+	tasks  sync.WaitGroup
+	wake   chan struct{} // for the courier
 
-	mu sync.Mutex // guards everything below
+	mu     sync.Mutex // guards everything below
+	idle   *sync.Cond // on mu: an attempt to deliver a webhook is over
+	closed bool
 	ids
 	clock clock
 	at    time.Time // the time of what runs now
@@ -59,24 +63,30 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://" + l.Addr().String(), config: c, ids: ids{rand.NewChaCha8(*c.seed)}, done: make(chan struct{})}
+	s := &Server{URL: "http://" + l.Addr().String(), config: c, ids: ids{rand.NewChaCha8(*c.seed)}, wake: make(chan struct{}, 1)}
+	s.idle = sync.NewCond(&s.mu)
 	s.clock.fixed = c.time
 	s.at = s.clock.now()
 	s.clock.floor = s.at
 	s.state = newState()
 	s.org = s.addOrganization(c.orgName, c.orgSlug)
 	s.http = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
-	go func() {
-		defer close(s.done)
-		_ = s.http.Serve(l)
-	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.tasks.Go(func() { _ = s.http.Serve(l) })
+	s.tasks.Go(func() { s.courier(ctx) })
 	return s, nil
 }
 
 // Close stops the server. It is safe to call it twice.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.idle.Broadcast()
+	s.stop()
 	_ = s.http.Close()
-	<-s.done
+	s.tasks.Wait()
 }
 
 // OrganizationID is the id of the organization that the server holds from the start.
@@ -90,19 +100,34 @@ func (s *Server) Now() time.Time {
 }
 
 // Advance moves the server's clock by d and runs what falls due on the way, in
-// order and at its time.
+// order and at its time. Webhook events that come of it are delivered before the
+// clock moves on, so receivers find the server as it was when the event was made.
+// Do not call it from a receiver of webhooks: it waits for them.
 func (s *Server) Advance(d time.Duration) {
-	if d < 0 {
-		d = 0
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clock.advance(d)
+	s.runDue(s.clock.now())
+	s.drain()
+	end := s.clock.now().Add(max(0, d))
+	for len(s.clock.due) > 0 && !s.clock.due[0].at.After(end) && !s.closed {
+		s.step(s.clock.due[0].at)
+		s.drain()
+	}
+	s.step(end)
+	s.drain()
+}
+
+// step moves the clock to t, unless it is later already, and runs what is due then.
+func (s *Server) step(t time.Time) {
+	if wait := t.Sub(s.clock.now()); wait > 0 {
+		s.clock.advance(wait)
+	}
 	s.runDue(s.clock.now())
 }
 
 // do runs f with the state locked and everything due done.
 func (s *Server) do(f func() error) error {
+	defer s.nudge()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.runDue(s.clock.now())

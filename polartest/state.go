@@ -29,6 +29,9 @@ type state struct {
 	payments      store[*payment]
 	methods       store[*paymentMethod]
 	refunds       store[*refund]
+	endpoints     store[*endpoint]
+	webhookEvents store[*webhookEvent]
+	deliveries    store[*webhookDelivery]
 	meters        store[*meter]
 	customerMeter store[*customerMeter]
 	events        store[*event]
@@ -38,6 +41,10 @@ type state struct {
 	checkoutSecret map[string]*checkout // by client secret
 	eventByKey     map[string]*event    // by organization and external id
 	invoices       map[string]int       // number of invoices by organization
+
+	outbox   []*webhookEvent // webhook events to send now
+	sending  bool            // one of them is on its way
+	delivery []Delivery      // what was sent
 }
 
 func newState() state {
@@ -143,6 +150,7 @@ var resources = []func() handlers{
 	meterHandlers,
 	customerMeterHandlers,
 	eventHandlers,
+	webhookHandlers,
 }
 
 // allHandlers joins them.

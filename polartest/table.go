@@ -40,7 +40,7 @@ type field struct {
 type rules struct {
 	min, max, above, below             *float64
 	minLen, maxLen, minItems, maxItems int // -1: none
-	pattern                            *regexp.Regexp
+	pattern                            string
 	def                                json.RawMessage
 }
 
@@ -224,7 +224,7 @@ func (fd *field) rule(r string) (err error) {
 	case r[0] == '=':
 		fd.rules.def = json.RawMessage(r[1:])
 	case r[0] == '~':
-		fd.rules.pattern, err = compilePattern(r[1:])
+		fd.rules.pattern = r[1:]
 	case strings.HasPrefix(r, "len>="):
 		fd.rules.minLen, err = strconv.Atoi(r[5:])
 	case strings.HasPrefix(r, "len<="):
@@ -247,25 +247,24 @@ func (fd *field) rule(r string) (err error) {
 	return err
 }
 
-// compilePattern compiles a pattern; the ones with look-ahead belong to decimals, which have their own check.
-func compilePattern(p string) (*regexp.Regexp, error) {
-	if strings.Contains(p, "(?!") || strings.Contains(p, "(?=") {
-		return nil, nil
-	}
-	return patterns(p)
-}
+// patterns are the compiled ones that were needed so far.
+var patterns sync.Map // text to *regexp.Regexp
 
-var patterns = func() func(string) (*regexp.Regexp, error) {
-	known := map[string]*regexp.Regexp{}
-	return func(p string) (*regexp.Regexp, error) {
-		if re := known[p]; re != nil {
-			return re, nil
-		}
-		re, err := regexp.Compile(p)
-		known[p] = re
-		return re, err
+// fits tells whether a text matches a pattern. Those with look-ahead belong to decimals, which have their own check.
+func fits(pattern, s string) bool {
+	if pattern == "" || strings.Contains(pattern, "(?!") || strings.Contains(pattern, "(?=") {
+		return true
 	}
-}()
+	known, ok := patterns.Load(pattern)
+	if !ok {
+		re, err := regexp.Compile(pattern)
+		if err != nil {
+			return true
+		}
+		known, _ = patterns.LoadOrStore(pattern, re)
+	}
+	return known.(*regexp.Regexp).MatchString(s)
+}
 
 // commonTag finds the member that is a required constant in all alternatives.
 func commonTag(elems []*expr) string {

@@ -457,8 +457,8 @@ func (v *validator) text(name string, r *rules, loc []any, s string) {
 		v.add("string_too_short", loc, fmt.Sprintf("String should have at least %d character%s", r.minLen, plural(r.minLen)), s, map[string]any{"min_length": r.minLen})
 	case r.maxLen >= 0 && n > r.maxLen:
 		v.add("string_too_long", loc, fmt.Sprintf("String should have at most %d character%s", r.maxLen, plural(r.maxLen)), s, map[string]any{"max_length": r.maxLen})
-	case r.pattern != nil && !r.pattern.MatchString(s):
-		v.add("string_pattern_mismatch", loc, "String should match pattern '"+r.pattern.String()+"'", s, map[string]any{"pattern": r.pattern.String()})
+	case !fits(r.pattern, s):
+		v.add("string_pattern_mismatch", loc, "String should match pattern '"+r.pattern+"'", s, map[string]any{"pattern": r.pattern})
 	}
 }
 
