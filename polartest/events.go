@@ -16,7 +16,7 @@ type event struct {
 	m        models.Event
 	org      string
 	customer *customer      // nil until an external id finds its customer
-	props    map[string]any // the metadata by name, for filters
+	read     map[string]any // the metadata by name, see props
 	external string         // the event's own external id
 	parentOf string         // the parent as it was sent, until it is found
 }
@@ -27,6 +27,19 @@ func eventHandlers() handlers {
 	return handlers{"events:ingest": ingestEvents, "events:list": listEvents, "events:get": getEvent, "events:list_names": listEventNames}
 }
 
+// props is the metadata by name, as filters see it. That of system events is only worked out when it is asked for.
+func (e *event) props() map[string]any {
+	if e.read == nil && e.m.Source == models.EventSourceSystem {
+		e.read = map[string]any{}
+		if data, err := jsonx.Marshal(e.m.Metadata); err == nil {
+			if v, err := readJSON(data); err == nil {
+				e.read, _ = v.(map[string]any)
+			}
+		}
+	}
+	return e.read
+}
+
 // property is what filters and aggregations see of an event: its name, its source, or a member of its metadata.
 func (e *event) property(name string) (any, bool) {
 	switch name {
@@ -35,14 +48,14 @@ func (e *event) property(name string) (any, bool) {
 	case "source":
 		return string(e.m.Source), true
 	}
-	if x, ok := e.props[name]; ok {
+	if x, ok := e.props()[name]; ok {
 		return x, true
 	}
 	outer, inner, ok := strings.Cut(name, ".")
 	if !ok {
 		return nil, false
 	}
-	m, _ := e.props[outer].(map[string]any)
+	m, _ := e.props()[outer].(map[string]any)
 	x, ok := m[inner]
 	if n, isText := x.(string); ok && isText && outer == "_cost" && inner == "amount" {
 		return models.Decimal(n), true
@@ -102,7 +115,7 @@ func ingestEvents(c *call) (any, error) {
 			e.customer = cust
 		}
 		raw, _ := list[i].(map[string]any)
-		e.props = properties(raw["metadata"])
+		e.read, _ = raw["metadata"].(map[string]any)
 		made = append(made, e)
 	}
 	if faults != nil {
@@ -131,12 +144,6 @@ func ingestEvents(c *call) (any, error) {
 		s.stateChanged(x)
 	}
 	return models.EventsIngestResponse{Inserted: inserted, Duplicates: &duplicates}, nil
-}
-
-// properties keeps a metadata object as filters read it: numbers as they are written.
-func properties(x any) map[string]any {
-	m, _ := x.(map[string]any)
-	return m
 }
 
 // relocate puts the faults of an error below another place.
@@ -214,11 +221,6 @@ func (s *Server) systemEvent(x *customer, name string, metadata models.EventMeta
 	e := &event{org: x.m.OrganizationID, customer: x}
 	e.m = models.Event{ID: s.uuid(), Timestamp: s.at, OrganizationID: x.m.OrganizationID, ExternalCustomerID: x.m.ExternalID, Label: systemLabel(name), Source: models.EventSourceSystem,
 		Name: name, Metadata: metadata}
-	if data, err := jsonx.Marshal(metadata); err == nil {
-		if v, err := readJSON(data); err == nil {
-			e.props = properties(v)
-		}
-	}
 	s.events.add(e.m.ID, e)
 }
 
@@ -256,7 +258,7 @@ func listEvents(c *call) (any, error) {
 	items := visible(c, &s.events, func(e *event) bool {
 		return c.asksEventCustomer(e) && c.asks("name", e.m.Name) && c.asks("source", string(e.m.Source)) && c.asksPtr("member_id", e.m.MemberID) &&
 			c.asksPtr("external_member_id", e.m.ExternalMemberID) && c.asksTime("start_timestamp", "end_timestamp", e.m.Timestamp) && c.searches("query", e.m.Name, e.m.Label) &&
-			c.asksMetadata(e.props) && (filter == nil || passes(*filter, e)) && (only == nil || only.matches(e)) && c.asksPtr("parent_id", e.m.ParentID)
+			c.asksMetadata(e.props()) && (filter == nil || passes(*filter, e)) && (only == nil || only.matches(e)) && c.asksPtr("parent_id", e.m.ParentID)
 	})
 	compare := map[string]func(a, b *event) int{"timestamp": func(a, b *event) int { return a.m.Timestamp.Compare(b.m.Timestamp) }}
 	out, err := page(c, items, compare, s.renderEvent)

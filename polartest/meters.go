@@ -296,7 +296,7 @@ func meterQuantities(c *call) (any, error) {
 	}
 	var matched []*event
 	for _, e := range s.events.all {
-		if m.matches(e) && !e.m.Timestamp.Before(from) && !e.m.Timestamp.After(to) && c.asksEventCustomer(e) && c.asksMetadata(e.props) {
+		if m.matches(e) && !e.m.Timestamp.Before(from) && !e.m.Timestamp.After(to) && c.asksEventCustomer(e) && c.asksMetadata(e.props()) {
 			matched = append(matched, e)
 		}
 	}

@@ -16,14 +16,18 @@ type order struct {
 	benefitsRevoked bool
 	retry           *job // the next attempt to charge it
 	attempts        int
-	receiptReady    bool
 	invoicing       bool // the invoice is being made
+	receipting      bool // so is the receipt
+	receiptReady    bool
 }
 
 func (o *order) orgID() string { return o.organization.m.ID }
 
 func orderHandlers() handlers {
-	return handlers{"orders:list": listOrders, "orders:get": getOrder, "orders:update": updateOrder}
+	return handlers{
+		"orders:list": listOrders, "orders:get": getOrder, "orders:update": updateOrder, "orders:create": createOrder, "orders:finalize": finalizeOrder,
+		"orders:generate_invoice": generateInvoice, "orders:invoice": getInvoice, "orders:receipt": getReceipt, "orders:export": exportOrders,
+	}
 }
 
 func (s *Server) renderOrder(o *order) models.Order {

@@ -1,6 +1,7 @@
 package polartest
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -9,8 +10,9 @@ import (
 
 // paymentMethod is a card that a customer left at a checkout or in the portal.
 type paymentMethod struct {
-	m        models.PaymentMethod
-	declines bool // it is refused
+	m          models.PaymentMethod
+	declines   bool // it is refused
+	challenges bool // it asks for its owner's confirmation
 }
 
 func paymentMethodHandlers() handlers {
@@ -98,17 +100,43 @@ func paymentFailed() error {
 	return fail(http.StatusPaymentRequired, "PaymentFailed", "The card was declined, or there is none.")
 }
 
+// ChallengePayments makes the default card of a customer, given by its id or external
+// id, ask for its owner's confirmation (3-D Secure) when the owner is not there, so
+// that finalizing an order fails, or stop doing so.
+func (s *Server) ChallengePayments(customer string, on bool) error {
+	return s.do(func() error {
+		x, err := s.lookUp(customer)
+		if err != nil {
+			return err
+		}
+		m := x.defaultMethod()
+		if m == nil {
+			return errors.New("polartest: ChallengePayments: the customer has no card")
+		}
+		m.challenges = on
+		return nil
+	})
+}
+
+// lookUp finds a customer of the server's organization by id or external id.
+func (s *Server) lookUp(id string) (*customer, error) {
+	if x, ok := s.customers.get(id); ok {
+		return x, nil
+	}
+	if x := s.customerByExternalID(s.org.m.ID, id); x != nil {
+		return x, nil
+	}
+	return nil, errNotFound
+}
+
 // DeclinePayments makes every card of a customer, given by its id or external id, be
 // refused from now on, or be accepted again. Renewals then fail and the subscription
 // becomes past due; payments are tried again as time goes on.
 func (s *Server) DeclinePayments(customer string, on bool) error {
 	return s.do(func() error {
-		x, ok := s.customers.get(customer)
-		if !ok {
-			x = s.customerByExternalID(s.org.m.ID, customer)
-		}
-		if x == nil {
-			return errNotFound
+		x, err := s.lookUp(customer)
+		if err != nil {
+			return err
 		}
 		x.declining = on
 		return nil

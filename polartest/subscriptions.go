@@ -28,7 +28,7 @@ func (x *subscription) orgID() string { return x.organization.m.ID }
 func subscriptionHandlers() handlers {
 	return handlers{
 		"subscriptions:list": listSubscriptions, "subscriptions:get": getSubscription, "subscriptions:create": createSubscription,
-		"subscriptions:update": updateSubscription, "subscriptions:revoke": revokeSubscription,
+		"subscriptions:update": updateSubscription, "subscriptions:revoke": revokeSubscription, "subscriptions:export": exportSubscriptions,
 	}
 }
 
