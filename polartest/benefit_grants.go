@@ -64,6 +64,7 @@ func listBenefitGrants(c *call) (any, error) {
 type scope struct {
 	subscription *subscription
 	order        *order
+	member       *member // whose seat it is, if it is one's
 }
 
 func (sc scope) owns(g *grant) bool {
@@ -79,6 +80,10 @@ func (s *Server) isGranted(b *benefit) bool {
 
 // grantAll gives a customer the benefits of a product.
 func (s *Server) grantAll(x *customer, p *product, from scope) {
+	if from.bought() != nil { // what is sold by the seat is for those who claimed one
+		s.grantSeats(p, from)
+		return
+	}
 	for _, id := range p.benefits {
 		if b, ok := s.benefits.get(id); ok && !b.m.IsDeleted {
 			s.give(x, b, from)
@@ -90,7 +95,7 @@ func (s *Server) grantAll(x *customer, p *product, from scope) {
 func (s *Server) give(x *customer, b *benefit, from scope) *grant {
 	org, _ := s.organizations.get(b.m.OrganizationID)
 	for _, g := range x.grants {
-		if g.m.BenefitID == b.m.ID && from.owns(g) {
+		if g.m.BenefitID == b.m.ID && from.owns(g) && (from.member == nil || deref(g.m.MemberID) == from.member.m.ID) {
 			if g.m.IsGranted {
 				return g
 			}
@@ -106,6 +111,9 @@ func (s *Server) give(x *customer, b *benefit, from scope) *grant {
 		g.m.SubscriptionID = &from.subscription.m.ID
 	} else {
 		g.m.OrderID = &from.order.m.ID
+	}
+	if from.member != nil {
+		g.m.MemberID = &from.member.m.ID
 	}
 	s.grants.add(g.m.ID, g)
 	x.grants = append(x.grants, g)
@@ -127,7 +135,7 @@ func (s *Server) granted(x *customer, b *benefit, g *grant) {
 	case *models.BenefitDownloadablesProperties:
 		g.m.Properties = &models.BenefitGrantDownloadablesProperties{Files: p.Files}
 	case *models.BenefitLicenseKeysProperties:
-		g.m.Properties = &models.BenefitGrantLicenseKeysProperties{}
+		s.grantKey(x, b, g)
 	case *models.BenefitMeterCreditProperties:
 		s.credit(x, b, g)
 	case *models.BenefitFeatureFlagProperties:
@@ -217,6 +225,7 @@ func (s *Server) revoke(g *grant) {
 	b, _ := s.benefits.get(g.m.BenefitID)
 	org, _ := s.organizations.get(b.m.OrganizationID)
 	s.uncredit(x, g)
+	s.revokeKey(g)
 	s.systemEvent(x, "benefit.revoked", &models.BenefitGrantMetadata{BenefitID: b.m.ID, BenefitGrantID: g.m.ID, BenefitType: b.m.Type})
 	s.emit(org, models.WebhookEventTypeBenefitGrantRevoked, func() any { return s.renderGrant(g) })
 	s.stateChanged(x)
@@ -224,6 +233,7 @@ func (s *Server) revoke(g *grant) {
 
 // revokeAll takes the benefits of a subscription or an order away.
 func (s *Server) revokeAll(x *customer, from scope) {
+	s.revokeSeats(from)
 	for _, g := range x.grants {
 		if g.m.IsGranted && from.owns(g) {
 			s.revoke(g)

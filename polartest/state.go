@@ -12,6 +12,7 @@ import (
 // they send (m) and keep beside it what they refer to; what is embedded in
 // other objects is filled in when they are rendered.
 type state struct {
+	portalState
 	org    *organization // the one of organization tokens
 	user   user          // the one of personal tokens
 	tokens map[string]*subject
@@ -150,6 +151,12 @@ var resources = []func() handlers{
 	meterHandlers,
 	customerMeterHandlers,
 	eventHandlers,
+	licenseKeyHandlers,
+	memberHandlers,
+	seatHandlers,
+	portalCustomerHandlers,
+	portalBenefitHandlers,
+	portalPurchaseHandlers,
 	webhookHandlers,
 }
 

@@ -423,7 +423,7 @@ func (s *Server) changeSeats(sub *subscription, seats int, behavior *models.Pror
 }
 
 // seatsTaken counts the seats of a subscription that are assigned.
-func (s *Server) seatsTaken(*subscription) int { return 0 }
+func (s *Server) seatsTaken(sub *subscription) int { return s.seatsInUse(scope{subscription: sub}) }
 
 func (s *Server) changeUnits(sub *subscription, units int, behavior *models.ProrationBehavior) error {
 	if sub.m.CancelAtPeriodEnd {
