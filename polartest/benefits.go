@@ -109,7 +109,11 @@ func (b *benefit) readProperties(c *call) error {
 		if err := propertiesOf[models.BenefitDownloadablesProperties](c, b); err != nil {
 			return err
 		}
-		return c.checkFiles(b.m.Properties.(*models.BenefitDownloadablesProperties).Files)
+		p := b.m.Properties.(*models.BenefitDownloadablesProperties)
+		if p.Archived == nil {
+			p.Archived = map[string]bool{}
+		}
+		return c.checkFiles(b.m.OrganizationID, p.Files)
 	case models.BenefitTypeLicenseKeys:
 		return propertiesOf[models.BenefitLicenseKeysProperties](c, b)
 	case models.BenefitTypeMeterCredit:
@@ -128,9 +132,6 @@ func (b *benefit) readProperties(c *call) error {
 	}
 	return notFound()
 }
-
-// checkFiles looks the files of a benefit up.
-func (c *call) checkFiles([]string) error { return nil }
 
 func propertiesOf[P any, PP interface {
 	*P

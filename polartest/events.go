@@ -79,6 +79,7 @@ func (s *Server) renderEvent(e *event) models.Event {
 		}
 	}
 	m.ChildCount = &n
+	m.Label = s.eventLabel(e)
 	return m
 }
 
@@ -326,7 +327,7 @@ func listEventNames(c *call) (any, error) {
 		key := string(e.m.Source) + " " + e.m.Name
 		n := byName[key]
 		if n == nil {
-			n = &models.EventName{Name: e.m.Name, Label: e.m.Label, Source: e.m.Source, FirstSeen: e.m.Timestamp, LastSeen: e.m.Timestamp}
+			n = &models.EventName{Name: e.m.Name, Label: s.eventLabel(e), Source: e.m.Source, FirstSeen: e.m.Timestamp, LastSeen: e.m.Timestamp}
 			byName[key] = n
 			names = append(names, n)
 		}

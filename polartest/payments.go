@@ -20,7 +20,12 @@ func paymentHandlers() handlers {
 func listPayments(c *call) (any, error) {
 	items := visible(c, &c.srv.payments, func(p *payment) bool {
 		o, _ := c.srv.orders.get(deref(p.m.OrderID))
-		return c.asksPtr("checkout_id", p.m.CheckoutID) && c.asksPtr("order_id", p.m.OrderID) && c.asks("status", string(p.m.Status)) && c.asks("method", p.m.Method) &&
+		var email *string
+		if o != nil {
+			x, _ := c.srv.customers.get(o.m.CustomerID)
+			email = &x.m.Email
+		}
+		return c.asksPtr("customer_email", email) && c.asksPtr("checkout_id", p.m.CheckoutID) && c.asksPtr("order_id", p.m.OrderID) && c.asks("status", string(p.m.Status)) && c.asks("method", p.m.Method) &&
 			(c.query["customer_id"] == nil || o != nil && c.asks("customer_id", o.m.CustomerID))
 	})
 	return page(c, items, map[string]func(a, b *payment) int{

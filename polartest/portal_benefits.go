@@ -210,7 +210,7 @@ func portalDownloadables(c *call) (any, error) {
 		}
 		for _, id := range activeFiles(p) {
 			key := c.who.customer.m.ID + b.m.ID + id
-			file, ok := s.downloadOf(id)
+			f, ok := s.files.get(id)
 			if !ok || seen[key] {
 				continue
 			}
@@ -218,11 +218,8 @@ func portalDownloadables(c *call) (any, error) {
 			if s.downloads[key] == "" {
 				put(&s.downloads, key, s.uuid())
 			}
-			items = append(items, models.Downloadable{ID: s.downloads[key], BenefitID: b.m.ID, File: file})
+			items = append(items, models.Downloadable{ID: s.downloads[key], BenefitID: b.m.ID, File: s.fileDownload(f, c.who.customer)})
 		}
 	}
 	return page(c, items, nil, func(d models.Downloadable) models.Downloadable { return d })
 }
-
-// downloadOf is a file as a customer may load it.
-func (s *Server) downloadOf(string) (models.FileDownload, bool) { return models.FileDownload{}, false }

@@ -45,6 +45,7 @@ func (s *Server) renderProduct(p *product) models.Product {
 			m.Benefits = append(m.Benefits, b.m)
 		}
 	}
+	m.AttachedCustomFields, m.Medias = s.attached(p), s.mediasOf(p)
 	m.IsDeletable = s.deletable(p)
 	return m
 }
@@ -142,7 +143,10 @@ func createProduct(c *call) (any, error) {
 	if err := p.checkPrices(); err != nil {
 		return nil, err
 	}
-	if err := c.checkAttached(p); err != nil {
+	if err := c.checkFields(p, p.customFields); err != nil {
+		return nil, err
+	}
+	if err := c.checkMedia(p, p.medias); err != nil {
 		return nil, err
 	}
 	for _, pr := range made {
@@ -163,9 +167,6 @@ func pairFaults(a, b bool, nameA, nameB string) []fault {
 	}
 	return nil
 }
-
-// checkAttached looks the custom fields and files of a product up.
-func (c *call) checkAttached(*product) error { return nil }
 
 // newPrices makes prices of their requests. They are not known to the server yet.
 func (s *Server) newPrices(p *product, list []models.ProductPriceCreate, source models.ProductPriceSource, loc ...any) ([]*price, error) {
@@ -397,6 +398,14 @@ func updateProduct(c *call) (any, error) {
 	if (body.TrialInterval.IsZero() != body.TrialIntervalCount.IsZero() || body.TrialInterval.IsNull() != body.TrialIntervalCount.IsNull()) && !body.TrialInterval.IsZero() {
 		return nil, invalid(wrong("trial_interval and trial_interval_count go together.", nil, "trial_interval_count"))
 	}
+	medias, hasMedias := body.Medias.Get()
+	if err := c.checkMedia(p, medias); err != nil {
+		return nil, err
+	}
+	fields, hasFields := body.AttachedCustomFields.Get()
+	if err := c.checkFields(p, fields); err != nil {
+		return nil, err
+	}
 	if list, ok := body.Prices.Get(); ok {
 		if err := s.updatePrices(p, list); err != nil {
 			return nil, err
@@ -413,11 +422,11 @@ func updateProduct(c *call) (any, error) {
 		apply(&p.m.TrialInterval, body.TrialInterval)
 		apply(&p.m.TrialIntervalCount, body.TrialIntervalCount)
 	}
-	if v, ok := body.Medias.Get(); ok {
-		p.medias = v
+	if hasMedias {
+		p.medias = medias
 	}
-	if v, ok := body.AttachedCustomFields.Get(); ok {
-		p.customFields = v
+	if hasFields {
+		p.customFields = fields
 	}
 	p.m.ModifiedAt = new(c.now)
 	org, _ := s.organizations.get(p.m.OrganizationID)

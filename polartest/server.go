@@ -39,6 +39,7 @@ type Server struct {
 	clock clock
 	at    time.Time // the time of what runs now
 	state
+	shop
 }
 
 // NewServer starts a server that stops when the test ends, and fails the test when it cannot.
@@ -70,7 +71,7 @@ func Start(opts ...Option) (*Server, error) {
 	s.clock.floor = s.at
 	s.state = newState()
 	s.org = s.addOrganization(c.orgName, c.orgSlug)
-	s.http = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: time.Minute}
+	s.http = &http.Server{Handler: http.HandlerFunc(s.front), ReadHeaderTimeout: time.Minute}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.tasks.Go(func() { _ = s.http.Serve(l) })

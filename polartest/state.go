@@ -158,6 +158,15 @@ var resources = []func() handlers{
 	portalBenefitHandlers,
 	portalPurchaseHandlers,
 	webhookHandlers,
+	discountHandlers,
+	checkoutLinkHandlers,
+	customFieldHandlers,
+	fileHandlers,
+	metricHandlers,
+	oauthHandlers,
+	eventTypeHandlers,
+	disputeHandlers,
+	exportHandlers,
 }
 
 // allHandlers joins them.

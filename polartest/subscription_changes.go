@@ -239,14 +239,14 @@ func (s *Server) changeDetails(sub *subscription, body models.SubscriptionUpdate
 		switch {
 		case !found || d.m.OrganizationID != sub.orgID():
 			return invalid(wrong("Discount does not exist.", id, "discount_id"))
-		case !s.redeemable(d):
+		case sub.discount != d && !s.redeemableBy(d, sub.customer):
 			return invalid(wrong("Discount is not redeemable.", id, "discount_id"))
 		case !d.appliesTo(p):
 			return invalid(wrong("Discount is not applicable to this product.", id, "discount_id"))
 		}
 		if sub.discount != d {
 			sub.setDiscount(d)
-			d.m.RedemptionsCount++
+			s.redeem(d, sub.customer)
 		}
 	} else if body.DiscountID.IsNull() {
 		sub.setDiscount(nil)

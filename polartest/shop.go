@@ -1,0 +1,72 @@
+package polartest
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// shop is the state of what stands around customers and sales.
+type shop struct {
+	links      store[*checkoutLink]
+	linkSecret map[string]*checkoutLink // by client secret
+	fields     store[*customField]
+	files      store[*file]
+	dashboards store[*dashboard]
+	disputes   store[*dispute]
+	oauth      oauth
+	eventTypes map[string]*eventType // by organization and name
+}
+
+// front answers what is not under /v1: the pages of checkout links and of consent, the storage of files, and the
+// documents that say how to sign in. Everything else is the API's.
+func (s *Server) front(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.Path
+	var h func(http.ResponseWriter, *http.Request)
+	switch {
+	case strings.HasPrefix(path, linkPath):
+		h = s.openLink
+	case strings.HasPrefix(path, storagePath):
+		h = s.serveStorage
+	case path == "/.well-known/openid-configuration" || path == "/.well-known/oauth-authorization-server":
+		h = s.serveDiscovery
+	case path == "/.well-known/jwks.json":
+		h = s.serveKeys
+	case path == consentPath:
+		h = s.serveConsent
+	default:
+		s.serve(w, r)
+		return
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<30)) // before the lock: a slow upload keeps nobody waiting
+	if err != nil {
+		write(w, &apiError{status: http.StatusBadRequest, body: namedError{"BadRequest", "The request body could not be read."}})
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	held := &heldAnswer{header: w.Header(), status: http.StatusOK}
+	s.mu.Lock()
+	s.runDue(s.clock.now())
+	h(held, r)
+	s.mu.Unlock()
+	s.nudge()
+	w.WriteHeader(held.status)
+	_, _ = w.Write(held.body.Bytes())
+}
+
+// heldAnswer keeps an answer until the lock is free, so that a slow reader keeps nobody waiting either.
+type heldAnswer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header is for http.ResponseWriter.
+func (h *heldAnswer) Header() http.Header { return h.header }
+
+// WriteHeader is for http.ResponseWriter.
+func (h *heldAnswer) WriteHeader(status int) { h.status = status }
+
+// Write is for http.ResponseWriter.
+func (h *heldAnswer) Write(data []byte) (int, error) { return h.body.Write(data) }
