@@ -45,6 +45,9 @@ type raw struct {
 
 const maxBody = 10 << 20
 
+// inspect sees every answer, in the tests of this package.
+var inspect func(what string, status int, contentType string, data []byte)
+
 // serve answers a request the way the real server's layers do it: version,
 // length, route, token, body, then the operation itself.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
@@ -76,6 +79,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	status, contentType, data := s.answer(c, body)
+	if inspect != nil {
+		inspect(c.op.id, status, contentType, data)
+	}
 	s.mu.Unlock()
 	s.nudge()
 	for k, v := range c.header {
@@ -169,7 +175,7 @@ func (s *Server) answer(c *call, body []byte) (status int, contentType string, d
 	case raw:
 		return status, x.contentType, x.data
 	}
-	data, err = jsonx.Marshal(result)
+	data, err = encode(result)
 	if err != nil {
 		return errorResponse(c.header, fmt.Errorf("polartest: the answer of %s cannot be encoded: %w", c.op.id, err))
 	}

@@ -91,7 +91,9 @@ func (s *Server) renderCheckout(x *checkout) models.Checkout {
 }
 
 // attachedFields are the custom fields of a product.
-func (s *Server) attachedFields(*product) []models.AttachedCustomField { return nil }
+func (s *Server) attachedFields(*product) []models.AttachedCustomField {
+	return []models.AttachedCustomField{} // not nil, which would be left out
+}
 
 // pricesOf are the prices at which the session sells a product.
 func (x *checkout) pricesOf(p *product) []*price {

@@ -205,16 +205,16 @@ func taxID(number string, address *models.Address) (*models.TaxID, error) {
 		return nil, invalid(wrong("Country is required to validate the tax ID.", number, "tax_id"))
 	}
 	number = strings.ToUpper(strings.NewReplacer(" ", "", ".", "", "-", "").Replace(number))
-	for _, f := range models.TaxIDFormatValues() {
-		if strings.HasPrefix(string(f), strings.ToLower(address.Country)+"_") {
-			return &models.TaxID{Number: number, Format: f}, nil
-		}
-	}
 	if strings.Contains(" AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK ", " "+address.Country+" ") {
 		if len(number) < 8 {
 			return nil, invalid(wrong("Invalid tax ID.", number, "tax_id"))
 		}
 		return &models.TaxID{Number: number, Format: models.TaxIDFormatEUVAT}, nil
+	}
+	for _, f := range models.TaxIDFormatValues() {
+		if strings.HasPrefix(string(f), strings.ToLower(address.Country)+"_") {
+			return &models.TaxID{Number: number, Format: f}, nil
+		}
 	}
 	return nil, invalid(wrong("Invalid tax ID.", number, "tax_id"))
 }

@@ -223,12 +223,8 @@ func (v *validator) tagged(elems []*expr, tag string, loc []any, m map[string]an
 	text, _ := x.(string)
 	var tags []string
 	for _, e := range elems {
-		for _, f := range e.def.fields {
-			if f.name != tag || f.expr.kind != exprConst {
-				continue
-			}
-			want, err := strconv.Unquote(f.expr.name)
-			if err == nil && want == text {
+		for _, want := range tagsOf(e, tag) {
+			if want == text {
 				return v.check(e, nil, at(loc, text), m)
 			}
 			tags = append(tags, "'"+want+"'")
@@ -237,6 +233,23 @@ func (v *validator) tagged(elems []*expr, tag string, loc []any, m map[string]an
 	v.add("union_tag_invalid", loc, fmt.Sprintf("Input tag '%v' found using '%s' does not match any of the expected tags: %s", x, tag, strings.Join(tags, ", ")), m,
 		map[string]any{"discriminator": "'" + tag + "'", "tag": fmt.Sprint(x), "expected_tags": strings.Join(tags, ", ")})
 	return "", 0
+}
+
+// tagsOf lists the values of a tag that lead to an alternative, which may be a choice itself.
+func tagsOf(e *expr, tag string) []string {
+	var out []string
+	for _, x := range e.def.of {
+		out = append(out, tagsOf(x, tag)...)
+	}
+	for _, f := range e.def.fields {
+		if f.name != tag || f.expr.kind != exprConst {
+			continue
+		}
+		if want, err := strconv.Unquote(f.expr.name); err == nil {
+			out = append(out, want)
+		}
+	}
+	return out
 }
 
 // armName is how a location calls an alternative.

@@ -280,7 +280,11 @@ func (s *Server) emit(org *organization, event models.WebhookEventType, payload 
 // format writes a payload the way the endpoint wants it. Chats do not get every event.
 func (e *endpoint) format(p payloadOf) ([]byte, error) {
 	if e.m.Format == models.WebhookFormatRaw {
-		return jsonx.Marshal(p)
+		data, err := encode(p)
+		if err == nil && inspect != nil {
+			inspect("event:"+string(p.Type), http.StatusOK, "application/json", data)
+		}
+		return data, err
 	}
 	if strings.HasPrefix(string(p.Type), "customer_seat.") {
 		return nil, nil
