@@ -163,6 +163,9 @@ func assignSeat(c *call) (any, error) {
 		return nil, fail(http.StatusBadRequest, "BadRequest", "The subscription has ended, or the order is not paid.")
 	}
 	x := &seat{organization: org, from: from, buyer: buyer, m: models.Seat{ID: s.uuid(), CreatedAt: c.now, SeatMetadata: body.Metadata, Status: models.SeatStatusPending}}
+	if x.m.SeatMetadata == nil {
+		x.m.SeatMetadata = models.Metadata{}
+	}
 	if org.membersOn() {
 		err = c.seatMember(x, body, whole)
 	} else {
