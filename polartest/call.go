@@ -77,12 +77,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	s.mu.Lock()
-	status, contentType, data := s.answer(c, body)
+	status, contentType, data := s.locked(c, body)
 	if inspect != nil {
 		inspect(c.op.id, status, contentType, data)
 	}
-	s.mu.Unlock()
 	s.nudge()
 	for k, v := range c.header {
 		h[k] = v
@@ -117,7 +115,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // route finds the operation. Without one it answers itself: with a redirect when only the slash at the end is wrong.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) (*call, error) {
-	root := facts().root
+	root := s.table.root
 	path := r.URL.EscapedPath()
 	n, values := root.find(strings.Split(strings.TrimPrefix(path, "/"), "/"), nil)
 	if n == nil {
@@ -157,6 +155,18 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) (*call, error) {
 		}
 	}
 	return c, nil
+}
+
+// locked answers with the state locked. A mistake in a handler is an answer, too, and does not stop the server.
+func (s *Server) locked(c *call, body []byte) (status int, contentType string, data []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			status, contentType, data = errorResponse(c.header, fmt.Errorf("polartest: %s failed: %v", c.op.id, r))
+		}
+	}()
+	return s.answer(c, body)
 }
 
 // answer does what needs the state: who asks, whether the request is well formed, and the operation.

@@ -333,7 +333,7 @@ func (s *Server) checkoutFor(org string, body models.CheckoutCreate) (*checkout,
 	if err != nil {
 		return nil, err
 	}
-	c := &call{srv: s, op: facts().ops["checkouts:create"], who: &subject{kind: kindOrganization, orgs: []string{org}}, now: s.at, body: data, header: http.Header{}}
+	c := &call{srv: s, op: s.table.ops["checkouts:create"], who: &subject{kind: kindOrganization, orgs: []string{org}}, now: s.at, body: data, header: http.Header{}}
 	made, err := createCheckout(c)
 	if err != nil {
 		return nil, err

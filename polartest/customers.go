@@ -60,17 +60,25 @@ func (c *call) pathCustomer() (*customer, error) {
 }
 
 func (s *Server) customerByExternalID(org, external string) *customer {
-	for _, x := range s.customers.all {
-		if x.m.DeletedAt == nil && x.m.OrganizationID == org && x.m.ExternalID != nil && *x.m.ExternalID == external {
-			return x
-		}
-	}
-	return nil
+	return s.lookCustomerUp("x "+org+" "+external, func(x *customer) bool {
+		return x.m.DeletedAt == nil && x.m.OrganizationID == org && x.m.ExternalID != nil && *x.m.ExternalID == external
+	})
 }
 
 func (s *Server) customerByEmail(org, email string) *customer {
+	return s.lookCustomerUp("e "+org+" "+strings.ToLower(email), func(x *customer) bool {
+		return x.m.DeletedAt == nil && x.m.OrganizationID == org && x.m.Email != "" && strings.EqualFold(x.m.Email, email)
+	})
+}
+
+// lookCustomerUp finds a customer where it was found before, if it is still the right one, or among all.
+func (s *Server) lookCustomerUp(key string, right func(*customer) bool) *customer {
+	if x := s.customerKey[key]; x != nil && right(x) {
+		return x
+	}
 	for _, x := range s.customers.all {
-		if x.m.DeletedAt == nil && x.m.OrganizationID == org && x.m.Email != "" && strings.EqualFold(x.m.Email, email) {
+		if right(x) {
+			s.customerKey[key] = x
 			return x
 		}
 	}

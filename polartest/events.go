@@ -18,7 +18,8 @@ type event struct {
 	customer *customer      // nil until an external id finds its customer
 	read     map[string]any // the metadata by name, see props
 	external string         // the event's own external id
-	parentOf string         // the parent as it was sent, until it is found
+	parentOf string         // the parent as it was sent
+	children int
 }
 
 func (e *event) orgID() string { return e.org }
@@ -72,13 +73,7 @@ func (s *Server) renderEvent(e *event) models.Event {
 			m.ExternalCustomerID = e.customer.m.ExternalID
 		}
 	}
-	n := 0
-	for _, x := range s.events.all {
-		if x.m.ParentID != nil && *x.m.ParentID == m.ID {
-			n++
-		}
-	}
-	m.ChildCount = &n
+	m.ChildCount = new(e.children)
 	m.Label = s.eventLabel(e)
 	return m
 }
@@ -192,16 +187,23 @@ func (s *Server) linkParents(e *event) {
 	if e.parentOf != "" {
 		if p := find(e.parentOf, e.org); p != nil && p != e {
 			e.m.ParentID = &p.m.ID
+			p.children++
+		} else {
+			key := e.org + " " + e.parentOf
+			s.orphans[key] = append(s.orphans[key], e)
 		}
 	}
 	if e.external == "" {
 		return
 	}
-	for _, x := range s.events.all {
-		if x.parentOf == e.external && x.org == e.org && x.m.ParentID == nil && x != e {
+	key := e.org + " " + e.external
+	for _, x := range s.orphans[key] {
+		if x != e {
 			x.m.ParentID = &e.m.ID
+			e.children++
 		}
 	}
+	delete(s.orphans, key)
 }
 
 // attachEvents gives a new customer the events that came for its external id before.
@@ -294,7 +296,7 @@ func (c *call) eventFilter() (*models.Filter, error) {
 	loc := []any{"query", "filter"}
 	if err != nil {
 		v.add("json_type", loc, "Invalid JSON", text, nil)
-	} else if def := facts().types["Filter"]; def != nil {
+	} else if def := c.srv.table.types["Filter"]; def != nil {
 		v.check(&expr{kind: exprRef, name: "Filter", def: def}, nil, loc, value)
 	}
 	f := new(models.Filter)

@@ -20,7 +20,8 @@ var (
 // Operations lists every operation of the table.
 func Operations() []string {
 	var ids []string
-	for _, op := range facts().list {
+	t, _ := facts()
+	for _, op := range t.list {
 		ids = append(ids, op.id)
 	}
 	return ids

@@ -228,7 +228,7 @@ func number(x any) *big.Rat {
 		}
 		return r
 	case json.Number:
-		r, ok := new(big.Rat).SetString(string(x))
+		r, ok := exact(string(x))
 		if !ok {
 			return nil
 		}

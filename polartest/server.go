@@ -27,6 +27,7 @@ type Server struct {
 	URL string
 
 	config *config
+	table  *table
 	http   *http.Server
 	stop   context.CancelFunc
 	tasks  sync.WaitGroup
@@ -60,11 +61,15 @@ func Start(opts ...Option) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	t, err := facts()
+	if err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", c.listen)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{URL: "http://" + l.Addr().String(), config: c, ids: ids{rand.NewChaCha8(*c.seed)}, wake: make(chan struct{}, 1)}
+	s := &Server{URL: "http://" + l.Addr().String(), config: c, table: t, ids: ids{rand.NewChaCha8(*c.seed)}, wake: make(chan struct{}, 1)}
 	s.idle = sync.NewCond(&s.mu)
 	s.clock.fixed = c.time
 	s.at = s.clock.now()
@@ -135,19 +140,17 @@ func (s *Server) do(f func() error) error {
 	return f()
 }
 
-// Client returns a client with an organization token that has every scope.
-// Options come after the server's own, so they win.
-func (s *Server) Client(opts ...polar.Option) *polar.Client {
-	return s.ClientWithToken(s.Token(), opts...)
+// Client returns a client with an organization token that has every scope. For one with
+// options of your own use its method With, or [Server.ClientWithToken].
+func (s *Server) Client() *polar.Client {
+	c, _ := s.ClientWithToken(s.Token()) // fails for wrong options only
+	return c
 }
 
-// ClientWithToken returns a client of this server with a token of yours.
-func (s *Server) ClientWithToken(token string, opts ...polar.Option) *polar.Client {
-	c, err := polar.New(polar.Token(token), s.clientOptions(opts)...)
-	if err != nil {
-		panic(err.Error()) // an option is wrong: a mistake in the calling test
-	}
-	return c
+// ClientWithToken returns a client of this server with a token of yours. Options come
+// after the server's own, so they win.
+func (s *Server) ClientWithToken(token string, opts ...polar.Option) (*polar.Client, error) {
+	return polar.New(polar.Token(token), s.clientOptions(opts)...)
 }
 
 // PortalClient returns a client of the Customer Portal for a customer of the

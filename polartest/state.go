@@ -41,6 +41,8 @@ type state struct {
 	prices         map[string]*price    // by id
 	checkoutSecret map[string]*checkout // by client secret
 	eventByKey     map[string]*event    // by organization and external id
+	orphans        map[string][]*event  // events that wait for their parent, by organization and its external id
+	customerKey    map[string]*customer // where an external id or e-mail address was found last
 	invoices       map[string]int       // number of invoices by organization
 
 	outbox   []*webhookEvent // webhook events to send now
@@ -51,7 +53,7 @@ type state struct {
 func newState() state {
 	return state{
 		tokens: map[string]*subject{}, prices: map[string]*price{}, checkoutSecret: map[string]*checkout{},
-		eventByKey: map[string]*event{}, invoices: map[string]int{},
+		eventByKey: map[string]*event{}, invoices: map[string]int{}, orphans: map[string][]*event{}, customerKey: map[string]*customer{},
 	}
 }
 

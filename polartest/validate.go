@@ -362,8 +362,18 @@ func (v *validator) prim(name string, r *rules, loc []any, value any) {
 }
 
 func isWhole(s string) bool {
-	x, ok := new(big.Rat).SetString(s)
+	x, ok := exact(s)
 	return ok && x.IsInt()
+}
+
+// exact is the value of a number as it is written. One with a huge exponent is no number here: it would take all memory.
+func exact(s string) (*big.Rat, bool) {
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		if n, err := strconv.Atoi(s[i+1:]); err != nil || n > 400 || n < -400 {
+			return nil, false
+		}
+	}
+	return new(big.Rat).SetString(s)
 }
 
 func (v *validator) notText(name string, loc []any, value any) {
@@ -385,7 +395,7 @@ func (v *validator) bounds(r *rules, loc []any, value any, text string) {
 	if r == nil {
 		return
 	}
-	x, ok := new(big.Rat).SetString(text)
+	x, ok := exact(text)
 	if !ok {
 		return
 	}
@@ -415,7 +425,7 @@ func (v *validator) decimal(r *rules, loc []any, value any) {
 		v.add("decimal_type", loc, "Decimal input should be an integer, float, string or Decimal object", value, nil)
 		return
 	}
-	x, ok := new(big.Rat).SetString(text)
+	x, ok := exact(text)
 	if !ok || strings.ContainsAny(text, "/_xXpP") {
 		v.add("decimal_parsing", loc, "Input should be a valid decimal", value, nil)
 		return
