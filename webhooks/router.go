@@ -283,7 +283,7 @@ func (r *Router) Dispatch(ctx context.Context, e Event) error {
 	if h == nil {
 		return nil
 	}
-	err, _ := call(ctx, h, e)
+	_, err := call(ctx, h, e)
 	return err
 }
 
@@ -320,11 +320,11 @@ func (r *Router) handlerOf(e Event) Handler {
 }
 
 // call calls a handler and turns a panic into an error, with the place where it happened.
-func call(ctx context.Context, h Handler, e Event) (err error, stack []byte) {
+func call(ctx context.Context, h Handler, e Event) (stack []byte, err error) {
 	returned := false
 	defer func() {
 		if p := recover(); p != nil {
-			err, stack = panicError("the handler", p), debug.Stack()
+			stack, err = debug.Stack(), panicError("the handler", p)
 		} else if !returned {
 			// the handler ended the goroutine, which goes on ending; what is returned here is only seen by other deferred calls
 			err = fail(ErrPanic, "the handler ended its goroutine")
@@ -332,7 +332,7 @@ func call(ctx context.Context, h Handler, e Event) (err error, stack []byte) {
 	}()
 	err = h(ctx, e)
 	returned = true
-	return err, nil
+	return nil, err
 }
 
 func panicError(what string, p any) error {
@@ -398,7 +398,7 @@ func (r *Router) serve(w http.ResponseWriter, req *http.Request, f *Failure) (er
 
 // handle calls the handler and sets f.Status by what it returns.
 func (r *Router) handle(ctx context.Context, h Handler, f *Failure) error {
-	err, stack := call(ctx, h, f.Event)
+	stack, err := call(ctx, h, f.Event)
 	f.Stack = stack
 	if err == nil || IsPermanent(err) {
 		f.Status = http.StatusAccepted
