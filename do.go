@@ -27,7 +27,7 @@ type Request struct {
 	Accept string
 	// Name is the name of the operation in errors, logs and middleware; Method and Path when it is empty.
 	Name string
-	// Repeatable allows that the request is sent again although the server may have carried it out. GET needs it not.
+	// Repeatable allows that the request is sent again although the server may have carried it out. A GET may be anyway.
 	Repeatable bool
 }
 

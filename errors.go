@@ -61,7 +61,7 @@ func (f FieldError) String() string {
 // ErrorClass is what an error means, as far as a program can react to it. Its constants are targets of [errors.Is].
 type ErrorClass string
 
-// Classes of errors. Except for the last two they are classes of an [*Error].
+// Classes of errors. All but the last two are only of an [*Error].
 const (
 	// ErrBadRequest is a 400.
 	ErrBadRequest ErrorClass = "bad request"

@@ -20,6 +20,8 @@ import (
 type thing struct {
 	ID   string `json:"id"`
 	Size int    `json:"size,omitzero"`
+
+	Modified time.Time `json:"modified_at,omitzero"`
 }
 
 type thingCreate struct {

@@ -189,7 +189,7 @@ func WithApplication(name, version string) Option {
 }
 
 // WithOrganization narrows a credential that reaches several organizations (of OAuth2, or personal) to the one with this
-// id, by the header Polar-Organization. An organization access token needs it not. An empty id removes the narrowing.
+// id, by the header Polar-Organization. An organization access token does not need it. An empty id removes the narrowing.
 func WithOrganization(id string) Option {
 	return func(cfg *config) error {
 		if !isHeaderValue(id) {

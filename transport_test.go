@@ -300,12 +300,13 @@ func TestAnswers(t *testing.T) {
 	assert.Nil(t, out)
 
 	for body, want := range map[string]string{
-		`{"id":"x"`:                  "it is not valid JSON at byte 9",
-		`<html>ada@example.com`:      "it is not valid JSON at byte 0",
-		`{"id":7}`:                   "a JSON number does not fit string at /id",
-		`{"size":"ada@example.com"}`: "a JSON string does not fit int at /size",
-		`[]`:                         "a JSON array does not fit polar.thing",
-		`{} {}`:                      "it is not valid JSON at byte 3",
+		`{"id":"x"`:                         "it is not valid JSON at byte 9",
+		`<html>ada@example.com`:             "it is not valid JSON at byte 0",
+		`{"id":7}`:                          "a JSON number does not fit string at /id",
+		`{"size":"ada@example.com"}`:        "a JSON string does not fit int at /size",
+		`{"modified_at":"ada@example.com"}`: "a JSON string does not fit time.Time at /modified_at",
+		`[]`:                                "a JSON array does not fit polar.thing",
+		`{} {}`:                             "it is not valid JSON at byte 3",
 	} {
 		things, _ := newThings(t, answer(200, body))
 		_, err := things.Get(ctx, "1")
