@@ -46,7 +46,7 @@ func (c *call) authenticate() error {
 		return unauthorized()
 	}
 	who := c.srv.tokens[token]
-	if who == nil || !who.expires.IsZero() && !who.expires.After(c.now) {
+	if who == nil || !who.expires.IsZero() && !who.expires.After(c.now) || who.customer != nil && who.customer.m.DeletedAt != nil {
 		return &apiError{status: http.StatusUnauthorized, body: oauthError{"invalid_token", "The access token is unknown, expired or revoked."},
 			challenge: `error="invalid_token", error_description="The access token is unknown, expired or revoked."`}
 	}

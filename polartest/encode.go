@@ -2,6 +2,7 @@ package polartest
 
 import (
 	"errors"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,6 +33,16 @@ var asServer = json.WithMarshalers(json.JoinMarshalers(
 			*plain
 			Email *string `json:"email"`
 		}{plain: (*plain)(&c)})
+	}),
+	json.MarshalToFunc(func(e *jsontext.Encoder, f models.File) error {
+		if f.Service != models.FileServiceDownloadable || f.FlaggedMaliciousAt != nil {
+			return errors.ErrUnsupported
+		}
+		type plain models.File
+		return json.MarshalEncode(e, &struct {
+			*plain
+			FlaggedMaliciousAt *time.Time `json:"flagged_malicious_at"`
+		}{plain: (*plain)(&f)})
 	}),
 	json.MarshalToFunc(func(e *jsontext.Encoder, p models.ProductPrice) error {
 		a, ok := p.Amount.(*models.ProductPriceUnitBased)

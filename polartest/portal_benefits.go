@@ -25,8 +25,11 @@ func (s *Server) renderPortalGrant(g *grant) models.PortalBenefitGrant {
 	out.Benefit = fill[models.BenefitSubscriber](b.m)
 	out.Benefit.Organization = org.public()
 	out.Benefit.Properties = subscriberProperties(b)
-	if g.m.MemberID != nil {
-		out.Member = &models.PortalBenefitGrantMember{ID: *g.m.MemberID}
+	switch b.m.Properties.(type) {
+	case *models.BenefitDiscordProperties, *models.BenefitGitHubRepositoryProperties: // what works with a person's account
+		if g.m.MemberID != nil {
+			out.Member = &models.PortalBenefitGrantMember{ID: *g.m.MemberID}
+		}
 	}
 	return out
 }

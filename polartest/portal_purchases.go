@@ -330,15 +330,27 @@ func portalUpdateSubscription(c *call) (any, error) {
 	default:
 		c.chosen = "SubscriptionUpdateClear"
 	}
-	if c.chosen != "SubscriptionUpdateClear" && c.chosen != "SubscriptionPause" && sub.m.Status != models.SubscriptionStatusTrialing {
-		if p, ok := s.products.get(sub.m.ProductID); ok && sub.m.Amount > 0 && !p.free(sub.prices) && sub.customer.defaultMethod() == nil {
-			return nil, fail(http.StatusConflict, "PaymentMethodRequired", "The subscription has no payment method to charge.")
-		}
+	if sub.customer.defaultMethod() == nil && c.costs(sub) {
+		return nil, fail(http.StatusConflict, "PaymentMethodRequired", "The subscription has no payment method to charge.")
 	}
 	if err := c.changeSubscription(sub); err != nil {
 		return nil, err
 	}
 	return s.portalSubscription(sub), nil
+}
+
+// costs tells whether the change leaves a subscription that is to be paid.
+func (c *call) costs(sub *subscription) bool {
+	switch c.chosen {
+	case "SubscriptionUpdateBase":
+		id, _ := c.value["product_id"].(string)
+		p, ok := c.srv.products.get(id)
+		return ok && !p.free(p.pricesIn(sub.m.Currency))
+	case "SubscriptionUpdateSeats", "SubscriptionUpdateUnits", "SubscriptionResume":
+		p, ok := c.srv.products.get(sub.m.ProductID)
+		return ok && !p.free(sub.prices)
+	}
+	return false
 }
 
 func (s *Server) portalCancel(sub *subscription, body models.PortalSubscriptionCancel) error {
