@@ -80,7 +80,7 @@ func (s *Server) renderCheckout(x *checkout) models.Checkout {
 		if prices := x.pricesOf(p); len(prices) > 0 {
 			m.ProductPriceID, m.ProductPrice = &prices[0].m.ID, &prices[0].m
 		}
-		m.AttachedCustomFields = s.attachedFields(p)
+		m.AttachedCustomFields = s.attached(p)
 	}
 	if x.discount != nil {
 		d := x.discount.m
@@ -88,11 +88,6 @@ func (s *Server) renderCheckout(x *checkout) models.Checkout {
 			DurationInMonths: d.DurationInMonths, BasisPoints: d.BasisPoints}
 	}
 	return m
-}
-
-// attachedFields are the custom fields of a product.
-func (s *Server) attachedFields(*product) []models.AttachedCustomField {
-	return []models.AttachedCustomField{} // not nil, which would be left out
 }
 
 // pricesOf are the prices at which the session sells a product.
@@ -284,6 +279,11 @@ func createCheckout(c *call) (any, error) {
 	if err := s.setAmounts(x, body.Amount, body.Seats, body.Units); err != nil {
 		return nil, err
 	}
+	if p, ok := s.products.get(x.products[0]); ok {
+		if faults := s.fieldFaults(p, body.CustomFieldData, false); faults != nil {
+			return nil, invalid(faults...)
+		}
+	}
 	s.calculate(x)
 	s.checkouts.add(x.m.ID, x)
 	s.checkoutSecret[secret] = x
@@ -360,8 +360,9 @@ func (c *call) checkoutCustomer(x *checkout, id *string) error {
 // setDiscount puts a discount on the session.
 func (s *Server) setDiscount(x *checkout, d *discount, member string, input string) error {
 	p, _ := s.products.get(deref(x.m.ProductID))
+	cust, _ := s.customers.get(deref(x.m.CustomerID))
 	switch {
-	case !s.redeemable(d):
+	case !s.redeemableBy(d, cust):
 		return invalid(wrong("Discount is not redeemable.", input, member))
 	case p != nil && !d.appliesTo(p):
 		return invalid(wrong("Discount is not applicable to this product.", input, member))
@@ -492,6 +493,10 @@ func (c *call) applyCheckout(x *checkout, body models.CheckoutUpdate) error {
 		return err
 	}
 	if body.CustomFieldData != nil {
+		p, _ := s.products.get(*m.ProductID)
+		if faults := s.fieldFaults(p, body.CustomFieldData, false); faults != nil {
+			return invalid(faults...)
+		}
 		m.CustomFieldData = body.CustomFieldData
 	}
 	if email, ok := body.CustomerEmail.Get(); ok && m.CustomerID != nil && email != deref(m.CustomerEmail) {
@@ -621,13 +626,11 @@ func (c *call) applyPublic(x *checkout) error {
 		if !x.m.AllowDiscountCodes {
 			return invalid(wrong("Discount codes are not allowed in this checkout.", code, "discount_code"))
 		}
-		i := slices.IndexFunc(s.discounts.all, func(d *discount) bool {
-			return d.m.OrganizationID == x.organization.m.ID && d.m.Code != nil && strings.EqualFold(*d.m.Code, code)
-		})
-		if i < 0 {
+		d := s.discountByCode(x.organization.m.ID, code)
+		if d == nil {
 			return invalid(wrong("Discount does not exist.", code, "discount_code"))
 		}
-		if err := s.setDiscount(x, s.discounts.all[i], "discount_code", code); err != nil {
+		if err := s.setDiscount(x, d, "discount_code", code); err != nil {
 			return err
 		}
 	} else if public.DiscountCode.IsNull() {
@@ -679,7 +682,8 @@ func clientConfirmCheckout(c *call) (any, error) {
 	if m.IsBusinessCustomer {
 		need("customer_billing_name", m.CustomerBillingName == nil)
 	}
-	if faults != nil {
+	p, _ := s.products.get(*m.ProductID)
+	if faults = append(faults, s.fieldFaults(p, m.CustomFieldData, true)...); faults != nil {
 		return nil, invalid(faults...)
 	}
 	if m.IsPaymentFormRequired {
@@ -716,12 +720,12 @@ func (s *Server) confirm(x *checkout) error {
 	if err := x.mustBeOpen(); err != nil {
 		return err
 	}
-	if x.discount != nil && !s.redeemable(x.discount) {
-		return fail(http.StatusForbidden, "DiscountRedemptionLimitReached", "The discount has been redeemed as often as it may be.")
-	}
 	cust, ok := s.customers.get(deref(m.CustomerID))
 	if !ok && m.CustomerEmail != nil {
 		cust = s.customerByEmail(x.organization.m.ID, *m.CustomerEmail)
+	}
+	if x.discount != nil && !s.redeemableBy(x.discount, cust) {
+		return fail(http.StatusForbidden, "DiscountRedemptionLimitReached", "The discount has been redeemed as often as it may be.")
 	}
 	p, _ := s.products.get(deref(m.ProductID))
 	if cust != nil && p.m.IsRecurring && !x.organization.m.SubscriptionSettings.AllowMultipleSubscriptions && x.upgrade == nil &&
@@ -779,7 +783,7 @@ func (s *Server) succeed(x *checkout) {
 		s.addMethod(cust, x.decliningLater)
 	}
 	if x.discount != nil {
-		x.discount.m.RedemptionsCount++
+		s.redeem(x.discount, cust)
 	}
 	in := invoice{customer: cust, product: p, checkout: x, discount: x.discount, reason: models.OrderBillingReasonPurchase, currency: m.Currency, metadata: m.Metadata,
 		fields: m.CustomFieldData, inclusive: x.inclusive(prices)}

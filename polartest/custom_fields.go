@@ -163,10 +163,10 @@ func deleteField(c *call) (any, error) {
 
 // attached lists the fields that a product asks for, in its order.
 func (s *Server) attached(p *product) []models.AttachedCustomField {
+	out := []models.AttachedCustomField{} // not nil, which checkouts would leave out
 	if p == nil {
-		return nil
+		return out
 	}
-	var out []models.AttachedCustomField
 	for i, a := range p.customFields {
 		if f, ok := s.fields.get(a.CustomFieldID); ok {
 			out = append(out, models.AttachedCustomField{CustomFieldID: f.m.ID, CustomField: f.m, Order: i, Required: a.Required})
