@@ -21,6 +21,8 @@ func (e *apiError) Error() string {
 	switch b := e.body.(type) {
 	case namedError:
 		text += ": " + b.Error + ": " + b.Detail
+	case oauthError:
+		text += ": " + b.Error + ": " + b.Description
 	case validationError:
 		for _, f := range b.Detail {
 			text += fmt.Sprintf(": %v: %s", f.Loc, f.Msg)

@@ -105,7 +105,6 @@ func registerClient(c *call) (any, error) {
 	}
 	put(&s.oauth.clients, x.m.ClientID, x)
 	s.addToken(registration, &subject{kind: kindRegistration, clientID: x.m.ClientID})
-	c.status = http.StatusCreated
 	return x.m, nil
 }
 

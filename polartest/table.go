@@ -270,14 +270,15 @@ func fits(pattern, s string) bool {
 // commonTag finds the member that is a required constant in all alternatives.
 func commonTag(elems []*expr) string {
 	var tag string
+	seen := map[string]bool{} // two alternatives with the same constant are not told apart by it
 	for _, e := range elems {
 		if e.kind != exprRef || e.def.kind != "object" {
 			return ""
 		}
 		found := ""
 		for _, f := range e.def.fields {
-			if f.required && f.expr.kind == exprConst && (tag == "" || f.name == tag) {
-				found = f.name
+			if f.required && f.expr.kind == exprConst && (tag == "" || f.name == tag) && !seen[f.expr.name] {
+				found, seen[f.expr.name] = f.name, true
 				break
 			}
 		}
