@@ -53,7 +53,7 @@ func newProduct(t *testing.T, srv *polartest.Server, price string, more ...strin
 
 const fixed10 = `{"amount_type":"fixed","price_amount":1000,"price_currency":"usd"}`
 
-const nobody = "00000000-0000-4000-8000-000000000000"
+const nowhere = "00000000-0000-4000-8000-000000000000"
 
 // TestResources shows for each resource that what a call answers depends on those before it.
 func TestResources(t *testing.T) {
@@ -80,7 +80,7 @@ func TestResources(t *testing.T) {
 				{`{"type":"percentage","name":"x","duration":"repeating","basis_points":1}`, "body/duration_in_months"},
 				{`{"type":"fixed","name":"x","duration":"once"}`, "body/fixed/amounts"},
 				{`{"type":"fixed","name":"x","duration":"once","amount":1,"starts_at":"2026-02-01T00:00:00Z","ends_at":"2026-01-01T00:00:00Z"}`, "body/ends_at"},
-				{`{"type":"fixed","name":"x","duration":"once","amount":1,"products":["` + nobody + `"]}`, "body/products/0"},
+				{`{"type":"fixed","name":"x","duration":"once","amount":1,"products":["` + nowhere + `"]}`, "body/products/0"},
 			},
 			update: `{"name":"Later","code":null,"basis_points":500,"products":[]}`, changes: map[string]any{"name": "Later", "code": nil, "basis_points": 500.0, "products": []any{}},
 			badUpdate: []wrong{{`{"type":"fixed"}`, "body/type"}, {`{"duration":"once"}`, "body/duration"}, {`{"name":""}`, "body/name"}}},
@@ -88,10 +88,10 @@ func TestResources(t *testing.T) {
 			create: `{"payment_processor":"stripe","products":["PRODUCT"],"label":"Site","metadata":{"from":"site"}}`,
 			shows:  map[string]any{"label": "Site", "allow_discount_codes": true, "require_billing_address": false},
 			badCreate: []wrong{
-				{`{"payment_processor":"stripe","products":["` + nobody + `"]}`, "body/products/0"},
-				{`{"payment_processor":"stripe","product_id":"` + nobody + `"}`, "body/product_id"},
-				{`{"payment_processor":"stripe","product_price_id":"` + nobody + `"}`, "body/product_price_id"},
-				{`{"payment_processor":"stripe","products":["PRODUCT"],"discount_id":"` + nobody + `"}`, "body/discount_id"},
+				{`{"payment_processor":"stripe","products":["` + nowhere + `"]}`, "body/products/0"},
+				{`{"payment_processor":"stripe","product_id":"` + nowhere + `"}`, "body/product_id"},
+				{`{"payment_processor":"stripe","product_price_id":"` + nowhere + `"}`, "body/product_price_id"},
+				{`{"payment_processor":"stripe","products":["PRODUCT"],"discount_id":"` + nowhere + `"}`, "body/discount_id"},
 				{`{"payment_processor":"stripe","products":["PRODUCT"],"trial_interval":"day"}`, "body/trial_interval_count"},
 			},
 			update:  `{"label":null,"allow_discount_codes":false,"success_url":"https://example.com/ok"}`,
@@ -387,7 +387,7 @@ func upload(t *testing.T, srv *polartest.Server, service, mime, content string) 
 		"BadDigest":             send(t, srv, "PUT", path, "", strings.Repeat("x", len(content)), signed),
 		"InvalidRequest":        send(t, srv, "PUT", path, "", content+"x", signed),
 		"MethodNotAllowed":      send(t, srv, "GET", path, "", ""),
-		"NoSuchKey":             send(t, srv, "PUT", strings.Replace(path, made["id"].(string), nobody, 1), "", content, signed),
+		"NoSuchKey":             send(t, srv, "PUT", strings.Replace(path, made["id"].(string), nowhere, 1), "", content, signed),
 	} {
 		assert.GreaterOrEqual(t, a.status, 400, name)
 		assert.Contains(t, a.body, "<Code>"+name+"</Code>")
@@ -411,7 +411,7 @@ func TestFileFromUploadToDownload(t *testing.T) {
 	srv := polartest.NewServer(t, polartest.WithTime(start))
 	client := srv.Client()
 	id := upload(t, srv, "downloadable", "application/octet-stream", "hello")
-	_, err := client.Benefits.Create(t.Context(), models.BenefitDownloadablesCreate{Description: "Files", Properties: models.BenefitDownloadablesCreateProperties{Files: []string{nobody}}})
+	_, err := client.Benefits.Create(t.Context(), models.BenefitDownloadablesCreate{Description: "Files", Properties: models.BenefitDownloadablesCreateProperties{Files: []string{nowhere}}})
 	require.ErrorIs(t, err, polar.ErrValidation)
 	benefit, err := client.Benefits.Create(t.Context(), models.BenefitDownloadablesCreate{Description: "Files", Properties: models.BenefitDownloadablesCreateProperties{Files: []string{id}}})
 	require.NoError(t, err)
@@ -458,7 +458,7 @@ func TestProductMedia(t *testing.T) {
 	a := send(t, srv, "GET", strings.TrimPrefix(*p.Medias[0].PublicURL, srv.URL), "", "")
 	assert.Equal(t, "picture", a.body)
 	assert.Equal(t, "image/png", a.header.Get("Content-Type"))
-	_, err = client.Products.Update(t.Context(), product, models.ProductUpdate{Medias: models.Set([]string{nobody})})
+	_, err = client.Products.Update(t.Context(), product, models.ProductUpdate{Medias: models.Set([]string{nowhere})})
 	require.ErrorIs(t, err, polar.ErrValidation)
 }
 
@@ -592,7 +592,7 @@ func TestEventTypes(t *testing.T) {
 	assert.Equal(t, []string{"body/label"}, send(t, srv, "PATCH", path, srv.Token(), `{"label":""}`).locs(t))
 	assert.Equal(t, 401, send(t, srv, "PATCH", path, "", `{"label":"x"}`).status)
 	assert.Equal(t, 403, send(t, srv, "PATCH", path, srv.Token(models.ScopeEventsRead), `{"label":"x"}`).status)
-	assert.Equal(t, 404, send(t, srv, "PATCH", "/v1/event-types/"+nobody, srv.Token(), `{"label":"x"}`).status)
+	assert.Equal(t, 404, send(t, srv, "PATCH", "/v1/event-types/"+nowhere, srv.Token(), `{"label":"x"}`).status)
 	assert.Equal(t, 401, send(t, srv, "GET", "/v1/event-types/", "", "").status)
 }
 
@@ -615,7 +615,7 @@ func TestDisputesAndPayments(t *testing.T) {
 
 	id, err := srv.Dispute(order.ID)
 	require.NoError(t, err)
-	_, err = srv.Dispute(nobody)
+	_, err = srv.Dispute(nowhere)
 	require.Error(t, err)
 	d, err := client.Disputes.Get(t.Context(), id)
 	require.NoError(t, err)
@@ -634,13 +634,13 @@ func TestDisputesAndPayments(t *testing.T) {
 	require.ErrorIs(t, err, polar.ErrConflict)
 	require.NoError(t, srv.SetDisputeStatus(id, models.DisputeStatusWon))
 	require.Error(t, srv.SetDisputeStatus(id, "nonsense"))
-	require.Error(t, srv.SetDisputeStatus(nobody, models.DisputeStatusWon))
+	require.Error(t, srv.SetDisputeStatus(nowhere, models.DisputeStatusWon))
 	for _, path := range []string{"/v1/disputes/", "/v1/payments/"} {
 		assert.Equal(t, 401, send(t, srv, "GET", path, "", "").status)
-		assert.Equal(t, 404, send(t, srv, "GET", path+nobody, srv.Token(), "").status)
-		assert.Equal(t, 403, send(t, srv, "GET", path+nobody, srv.Token(models.ScopeOrdersRead), "").status)
+		assert.Equal(t, 404, send(t, srv, "GET", path+nowhere, srv.Token(), "").status)
+		assert.Equal(t, 403, send(t, srv, "GET", path+nowhere, srv.Token(models.ScopeOrdersRead), "").status)
 	}
-	assert.Equal(t, 404, send(t, srv, "POST", "/v1/disputes/"+nobody+"/accept", srv.Token(), "").status)
+	assert.Equal(t, 404, send(t, srv, "POST", "/v1/disputes/"+nowhere+"/accept", srv.Token(), "").status)
 }
 
 func TestOrganizations(t *testing.T) {
@@ -669,7 +669,8 @@ func TestOrganizations(t *testing.T) {
 func TestOAuth2(t *testing.T) {
 	t.Parallel()
 	srv := polartest.NewServer(t, polartest.WithTime(start))
-	anyone := srv.ClientWithToken(srv.UserToken())
+	anyone, err := srv.ClientWithToken(srv.UserToken())
+	require.NoError(t, err)
 	client, err := anyone.OAuth2Clients.Create(t.Context(), models.OAuth2ClientCreate{ClientName: "App", RedirectURIs: []string{"http://localhost:1/cb?x=1"}, Scope: new("openid email products:read products:write")})
 	require.NoError(t, err)
 	verifier := strings.Repeat("v", 43)
