@@ -2,7 +2,6 @@ package polartest_test
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func newWorld(t *testing.T, team bool) *world {
 	s := newShop(t, opts...)
 	w := &world{shop: s, ids: map[string]string{"organization": s.srv.OrganizationID(), "nobody": nobody}, tokens: map[string]string{}}
 	w.tokens["oat"] = s.srv.Token()
-	w.tokens["other"] = s.srv.Token(models.ScopeWebhooksRead)
+	w.tokens["other"] = s.srv.Token(models.ScopeWalletsRead)
 
 	body := models.CustomerCreate{Email: "ada@example.com", ExternalID: new("ada"), Name: new("Ada"), BillingAddress: &models.Address{Country: "DE"}}
 	if team {
@@ -173,6 +172,7 @@ type row struct {
 	broken string // a body that is refused
 	loc    []any  // where
 	none   string // a path, or else a body, of something that is not there
+	before func(w *world)
 }
 
 func portalRows() []row {
@@ -490,42 +490,7 @@ func TestPortalOperations(t *testing.T) {
 		covered[r.op] = true
 		t.Run(r.op, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, r.team)
-			if r.as != "" {
-				a := w.send("", r.method, r.path, r.body)
-				assert.Equal(t, 401, a.status, "without a token")
-				a = w.send("other", r.method, r.path, r.body)
-				if r.as == "oat" {
-					assert.Equal(t, 403, a.status, "without the scope")
-					assert.Contains(t, a.header.Get("WWW-Authenticate"), `error="insufficient_scope"`)
-				} else {
-					assert.Equal(t, 401, a.status, "the token of an organization opens no portal")
-				}
-			}
-			if r.broken != "" {
-				a := w.send(r.as, r.method, r.path, r.broken)
-				require.Equal(t, 422, a.status, a.body)
-				assert.True(t, slices.ContainsFunc(a.faults(t), func(f fault) bool { return assert.ObjectsAreEqual(r.loc, f.Loc) }), a.body)
-			}
-			if r.none != "" {
-				path, body := r.path, r.none
-				if strings.HasPrefix(r.none, "/") {
-					path, body = r.none, r.body
-				}
-				a := w.send(r.as, r.method, path, body)
-				assert.Equal(t, 404, a.status, a.body)
-				assert.Contains(t, a.body, `"error":"ResourceNotFound"`)
-			}
-			a := w.send(r.as, r.method, r.path, r.body)
-			require.Equal(t, r.status, a.status, a.body)
-			assert.Contains(t, a.body, w.expand(r.want))
-			if r.then != nil {
-				var got map[string]any
-				if a.body != "" {
-					got = object(t, a.body)
-				}
-				r.then(w, got)
-			}
+			r.run(t)
 		})
 	}
 	for _, op := range polartest.Operations() {
