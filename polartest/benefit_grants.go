@@ -81,9 +81,10 @@ func (s *Server) isGranted(b *benefit) bool {
 // grantAll gives a customer the benefits of a product.
 func (s *Server) grantAll(x *customer, p *product, from scope) {
 	if from.bought() != nil { // what is sold by the seat is for those who claimed one
-		s.grantSeats(p, from)
+		s.grantSeats(x, p, from)
 		return
 	}
+	s.endSeats(from)
 	for _, id := range p.benefits {
 		if b, ok := s.benefits.get(id); ok && !b.m.IsDeleted {
 			s.give(x, b, from)
@@ -195,6 +196,14 @@ func (s *Server) regrant(sub *subscription, p *product) {
 // credits that roll over, and are credited again.
 func (s *Server) cycleGrants(x *customer, sub *subscription) {
 	s.resetMeters(sub)
+	s.creditAgain(x, sub)
+	for _, y := range s.seatHolders(sub) {
+		s.creditAgain(y, sub)
+	}
+}
+
+// creditAgain renews the credits that a customer has from a subscription, its own or one with a seat for the customer.
+func (s *Server) creditAgain(x *customer, sub *subscription) {
 	reset := map[*meter]bool{}
 	for _, g := range x.grants {
 		if !g.m.IsGranted || deref(g.m.SubscriptionID) != sub.m.ID {

@@ -131,6 +131,38 @@ func TestSeatsOfCustomers(t *testing.T) {
 	require.ErrorIs(t, err, polar.ErrBadRequest)
 }
 
+func TestSeatsAndPlans(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	buyer := s.customer("boss@example.com")
+	meter := must(s.client.Meters.Create(s.ctx, models.MeterCreate{Name: "Tokens", Filter: models.And(models.Where("name", models.FilterOperatorEq, "tokens")), Aggregation: models.Count()}))(t)
+	team := seatPlan(s, models.BenefitMeterCreditCreate{Description: "Tokens", Properties: models.BenefitMeterCreditProperties{MeterID: meter.ID, Units: 100}})
+	solo := s.plan("Solo", 500)
+	shared := must(s.client.Products.Get(s.ctx, team.ID))(t).Benefits[0].ID
+	must(s.client.Products.SetBenefits(s.ctx, solo.ID, models.ProductBenefitsUpdate{Benefits: []string{shared}}))(t)
+	benefits := func(id string) int { return len(must(s.client.Customers.State(s.ctx, id))(t).GrantedBenefits) }
+
+	sub := s.subscribe(buyer, solo)
+	assert.Equal(t, 1, benefits(buyer.ID))
+	must(s.client.Subscriptions.Update(s.ctx, sub.ID, models.SubscriptionUpdateDetails{ProductID: models.Set(team.ID)}))(t)
+	assert.Equal(t, 0, benefits(buyer.ID), "those who claim a seat have it now")
+	seat := must(s.client.Seats.Assign(s.ctx, models.SeatAssign{SubscriptionID: &sub.ID, Email: new("bob@example.com"), ImmediateClaim: new(true)}))(t)
+	bob := *seat.CustomerID
+	assert.Equal(t, 1, benefits(bob))
+
+	balance := func() float64 { return must(s.client.Customers.State(s.ctx, bob))(t).ActiveMeters[0].Balance }
+	must(s.client.Events.Ingest(s.ctx, models.EventsIngest{Events: []models.EventCreate{{Name: "tokens", CustomerID: &bob}}}))(t)
+	assert.Equal(t, 99.0, balance())
+	s.until(start.AddDate(0, 1, 0))
+	assert.Equal(t, 100.0, balance(), "renewed with the subscription of another")
+
+	must(s.client.Subscriptions.Update(s.ctx, sub.ID, models.SubscriptionUpdateDetails{ProductID: models.Set(solo.ID)}))(t)
+	assert.Equal(t, 0, benefits(bob))
+	assert.Equal(t, 1, benefits(buyer.ID))
+	list := must(s.client.Seats.List(s.ctx, &polar.SeatListParams{SubscriptionID: sub.ID}))(t)
+	assert.Equal(t, models.SeatStatusRevoked, list.Seats[0].Status)
+}
+
 func TestSeatsOfMembers(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, polartest.WithMembers())

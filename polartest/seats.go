@@ -316,13 +316,42 @@ func (s *Server) grantSeat(x *seat, p *product) {
 	}
 }
 
-// grantSeats does so for every claimed seat.
-func (s *Server) grantSeats(p *product, from scope) {
+// grantSeats does so for every claimed seat. What the buyer had before the product was sold by the seat goes.
+func (s *Server) grantSeats(buyer *customer, p *product, from scope) {
+	seated := map[*grant]bool{}
 	for _, x := range s.seatsOf[from.id()] {
 		if x.m.Status == models.SeatStatusClaimed {
 			s.grantSeat(x, p)
+			for _, g := range x.seatGrants() {
+				seated[g] = true
+			}
 		}
 	}
+	for _, g := range buyer.grants {
+		if g.m.IsGranted && from.owns(g) && !seated[g] {
+			s.revoke(g)
+		}
+	}
+}
+
+// endSeats takes the seats of what is not sold by the seat any more.
+func (s *Server) endSeats(from scope) {
+	for _, x := range s.seatsOf[from.id()] {
+		if x.m.Status != models.SeatStatusRevoked {
+			s.revokeSeat(x)
+		}
+	}
+}
+
+// seatHolders are the other customers that have seats of a subscription.
+func (s *Server) seatHolders(sub *subscription) []*customer {
+	var out []*customer
+	for _, x := range s.seatsOf[sub.m.ID] {
+		if x.m.Status == models.SeatStatusClaimed && x.holder != sub.customer {
+			out = append(out, x.holder)
+		}
+	}
+	return out
 }
 
 // revokeSeats takes the benefits of seats away, and the seats too when what they belong to is over.
