@@ -816,3 +816,24 @@ func TestOAuth2(t *testing.T) {
 		assert.Equal(t, srv.URL+"/v1/oauth2/token", doc["token_endpoint"])
 	})
 }
+
+// TestShopEvents shows that the events of discounts and organizations go out, each with a payload of its form.
+func TestShopEvents(t *testing.T) {
+	t.Parallel()
+	srv := polartest.NewServer(t, polartest.WithTime(start))
+	token := srv.Token()
+	send(t, srv, "POST", "/v1/webhooks/endpoints", token, `{"url":"http://127.0.0.1:9/none","format":"raw","events":["discount.created","discount.updated","discount.deleted","organization.updated","checkout.created"]}`).object(t, 201)
+	id := send(t, srv, "POST", "/v1/discounts/", token, `{"type":"fixed","name":"Ten","duration":"repeating","duration_in_months":2,"amounts":{"usd":1000}}`).object(t, 201)["id"].(string)
+	send(t, srv, "PATCH", "/v1/discounts/"+id, token, `{"name":"Tenner"}`).object(t, 200)
+	require.Equal(t, 204, send(t, srv, "DELETE", "/v1/discounts/"+id, token, "").status)
+	send(t, srv, "PATCH", "/v1/organizations/"+srv.OrganizationID(), token, `{"name":"Acme Two"}`).object(t, 200)
+	link := send(t, srv, "POST", "/v1/checkout-links/", token, `{"payment_processor":"stripe","product_id":"`+newProduct(t, srv, fixed10)+`"}`).object(t, 201)
+	require.Equal(t, 303, send(t, srv, "GET", strings.TrimPrefix(link["url"].(string), srv.URL), "", "").status)
+	var types []string
+	for _, d := range srv.Deliveries() {
+		if d.Attempt == 1 {
+			types = append(types, string(d.Type))
+		}
+	}
+	assert.Equal(t, []string{"discount.created", "discount.updated", "discount.deleted", "organization.updated", "checkout.created"}, types)
+}
