@@ -48,10 +48,38 @@ const maxBody = 10 << 20
 // inspect sees every answer, in the tests of this package.
 var inspect func(what string, status int, contentType string, data []byte)
 
-// serve answers a request the way the real server's layers do it: version,
-// length, route, token, body, then the operation itself.
+// serve answers a request, or does what a fault wants instead, and remembers it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	op, values := s.operation(r)
+	fault := s.takeFault(op)
+	if fault.before != nil && !fault.before(w, r) {
+		s.record(r, op, nil, 0)
+		return
+	}
+	held := &heldAnswer{header: http.Header{}, status: http.StatusOK}
+	body, err := readBody(w, r)
+	if err == nil && fault.instead != nil {
+		fault.instead(held)
+	} else {
+		s.handle(held, r, op, values, body, err)
+	}
+	s.record(r, op, body, held.status)
+	if fault.after != nil {
+		fault.after(w, r, held)
+		return
+	}
+	held.send(w)
+}
+
+// handle answers a request the way the real server's layers do it: rate limits, version,
+// length, route, token, body, then the operation itself.
+func (s *Server) handle(w *heldAnswer, r *http.Request, op *operation, values []string, body []byte, bodyErr error) {
 	h := w.Header()
+	if wait := s.limited(r, op); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(wait))
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
+	}
 	h.Set("Cache-Control", "private, no-store")
 	if !s.config.production {
 		h.Set("X-Polar-Sandbox", "1")
@@ -65,18 +93,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Set("Polar-Version", version)
-	body, err := readBody(w, r)
-	if err != nil {
-		write(w, err)
+	if bodyErr != nil {
+		write(w, bodyErr)
 		return
 	}
-	c, err := s.route(w, r)
-	if c == nil {
-		if err != nil {
-			write(w, err)
-		}
+	if op == nil {
+		s.noRoute(w, r)
 		return
 	}
+	c := newCall(s, op, r, values)
 	status, contentType, data := s.locked(c, body)
 	if inspect != nil {
 		inspect(c.op.id, status, contentType, data)
@@ -85,12 +110,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	for k, v := range c.header {
 		h[k] = v
 	}
-	if data == nil {
-		w.WriteHeader(status)
-		return
+	if data != nil {
+		h.Set("Content-Type", contentType)
+		h.Set("Content-Length", strconv.Itoa(len(data)))
 	}
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
 	_, _ = w.Write(data)
 }
@@ -113,35 +136,47 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return data, nil
 }
 
-// route finds the operation. Without one it answers itself: with a redirect when only the slash at the end is wrong.
-func (s *Server) route(w http.ResponseWriter, r *http.Request) (*call, error) {
-	root := s.table.root
-	path := r.URL.EscapedPath()
-	n, values := root.find(strings.Split(strings.TrimPrefix(path, "/"), "/"), nil)
+// operation finds the operation of a request and the values of its path's placeholders.
+func (s *Server) operation(r *http.Request) (*operation, []string) {
+	n, values := s.find(r.URL.EscapedPath())
 	if n == nil {
-		other := trimSlash(path)
-		if m, _ := root.find(strings.Split(strings.TrimPrefix(other, "/"), "/"), nil); m != nil {
-			u := "http://" + r.Host + other
-			if r.URL.RawQuery != "" {
-				u += "?" + r.URL.RawQuery
-			}
-			w.Header().Set("Location", u)
-			w.Header().Set("Content-Length", "0")
-			w.WriteHeader(http.StatusTemporaryRedirect)
-			return nil, nil
-		}
-		return nil, &apiError{status: http.StatusNotFound, body: plainError{"Not Found"}}
+		return nil, nil
 	}
-	op := n.ops[r.Method]
-	if op == nil {
+	return n.ops[r.Method], values
+}
+
+func (s *Server) find(path string) (*node, []string) {
+	return s.table.root.find(strings.Split(strings.TrimPrefix(path, "/"), "/"), nil)
+}
+
+// noRoute answers what is no operation: with a redirect when only the slash at the end is wrong.
+func (s *Server) noRoute(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	if n, _ := s.find(path); n != nil {
 		var allow []string
 		for m := range n.ops {
 			allow = append(allow, m)
 		}
 		slices.Sort(allow)
 		w.Header().Set("Allow", strings.Join(allow, ", "))
-		return nil, &apiError{status: http.StatusMethodNotAllowed, body: plainError{"Method Not Allowed"}}
+		write(w, &apiError{status: http.StatusMethodNotAllowed, body: plainError{"Method Not Allowed"}})
+		return
 	}
+	other := trimSlash(path)
+	if n, _ := s.find(other); n == nil {
+		write(w, &apiError{status: http.StatusNotFound, body: plainError{"Not Found"}})
+		return
+	}
+	u := "http://" + r.Host + other
+	if r.URL.RawQuery != "" {
+		u += "?" + r.URL.RawQuery
+	}
+	w.Header().Set("Location", u)
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusTemporaryRedirect)
+}
+
+func newCall(s *Server, op *operation, r *http.Request, values []string) *call {
 	c := &call{srv: s, op: op, r: r, path: map[string]string{}, query: r.URL.Query(), header: http.Header{}, status: op.status}
 	i := 0
 	for _, p := range op.params {
@@ -154,7 +189,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) (*call, error) {
 			i++
 		}
 	}
-	return c, nil
+	return c
 }
 
 // locked answers with the state locked. A mistake in a handler is an answer, too, and does not stop the server.

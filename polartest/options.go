@@ -20,6 +20,7 @@ type config struct {
 	orgName    string
 	orgSlug    string
 	listen     string
+	rates      bool
 }
 
 // Production makes the server answer as Polar's production does, without the
@@ -84,6 +85,16 @@ func WithOrganization(name, slug string) Option {
 			return errors.New("polartest: WithOrganization: name and slug must not be empty")
 		}
 		c.orgName, c.orgSlug = name, slug
+		return nil
+	}
+}
+
+// WithRateLimits makes the server count requests by its clock and refuse too many, as the
+// real one does: 500 a minute in production and 100 in the sandbox, 60 for a token that was
+// not seen lately, and tighter limits for a few calls of the Customer Portal.
+func WithRateLimits() Option {
+	return func(c *config) error {
+		c.rates = true
 		return nil
 	}
 }

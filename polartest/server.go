@@ -28,6 +28,8 @@ type Server struct {
 
 	config *config
 	table  *table
+	faults faults
+	log    requestLog
 	http   *http.Server
 	stop   context.CancelFunc
 	tasks  sync.WaitGroup

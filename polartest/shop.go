@@ -45,14 +45,13 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
-	held := &heldAnswer{header: w.Header(), status: http.StatusOK}
+	held := &heldAnswer{header: http.Header{}, status: http.StatusOK}
 	s.mu.Lock()
 	s.runDue(s.clock.now())
 	h(held, r)
 	s.mu.Unlock()
 	s.nudge()
-	w.WriteHeader(held.status)
-	_, _ = w.Write(held.body.Bytes())
+	held.send(w)
 }
 
 // heldAnswer keeps an answer until the lock is free, so that a slow reader keeps nobody waiting either.
@@ -70,3 +69,12 @@ func (h *heldAnswer) WriteHeader(status int) { h.status = status }
 
 // Write is for http.ResponseWriter.
 func (h *heldAnswer) Write(data []byte) (int, error) { return h.body.Write(data) }
+
+// send sends what was kept.
+func (h *heldAnswer) send(w http.ResponseWriter) {
+	for k, v := range h.header {
+		w.Header()[k] = v
+	}
+	w.WriteHeader(h.status)
+	_, _ = w.Write(h.body.Bytes())
+}

@@ -45,6 +45,8 @@ type state struct {
 	customerKey    map[string]*customer // where an external id or e-mail address was found last
 	invoices       map[string]int       // number of invoices by organization
 
+	limits limits // what callers did lately
+
 	outbox   []*webhookEvent // webhook events to send now
 	sending  bool            // one of them is on its way
 	delivery []Delivery      // what was sent
