@@ -354,6 +354,18 @@ func TestPortalChanges(t *testing.T) {
 	must(portal.PaymentMethods.Add(s.ctx, models.PortalPaymentMethodCreate{ConfirmationTokenID: "ctoken_ok", ReturnURL: "https://example.com"}))(t)
 	must(portal.Subscriptions.Update(s.ctx, sub.ID, models.PortalSubscriptionUpdateProduct{ProductID: bigger.ID}))(t)
 
+	// what customers may do is for the organization to say
+	must(s.client.Organizations.Update(s.ctx, s.srv.OrganizationID(), models.OrganizationUpdate{CustomerPortalSettings: models.Set(models.OrganizationCustomerPortalSettings{
+		Subscription: models.PortalSubscriptionSettings{Pause: new(true)}, Customer: &models.PortalCustomerSettings{AllowEmailChange: new(false)}})}))(t)
+	got = must(portal.Subscriptions.Update(s.ctx, sub.ID, models.SubscriptionPause{PauseAtPeriodEnd: true}))(t)
+	assert.True(t, got.PauseAtPeriodEnd)
+	must(portal.Subscriptions.Update(s.ctx, sub.ID, models.SubscriptionPause{}))(t)
+	_, err = portal.Subscriptions.Update(s.ctx, sub.ID, models.PortalSubscriptionUpdateProduct{ProductID: free.ID})
+	require.ErrorIs(t, err, polar.ErrUpdateSubscriptionPlanNotAllowed)
+	_, err = portal.Subscriptions.Update(s.ctx, sub.ID, models.PortalSubscriptionUpdateSeats{Seats: 2})
+	require.ErrorIs(t, err, polar.ErrUpdateSubscriptionSeatsNotAllowed)
+	require.ErrorIs(t, portal.Customer.RequestEmailUpdate(s.ctx, models.PortalEmailUpdateRequest{Email: "c@example.com"}), polar.ErrNotPermitted)
+
 	// credit from the balance pays first
 	require.NoError(t, s.srv.Credit(d.ID, 500, "usd"))
 	wallet := must(portal.Wallets.List(s.ctx, nil))(t).Items[0]
@@ -362,15 +374,14 @@ func TestPortalChanges(t *testing.T) {
 	assert.Zero(t, must(s.portal(d).Wallets.Get(s.ctx, wallet.ID))(t).Balance)
 }
 
-func TestDownloadables(t *testing.T) {
-	t.Parallel()
-	s := newShop(t)
-	content := "some pages"
+// upload stores a file for downloads and returns its id.
+func (s *shop) upload(name, content string) string {
+	s.Helper()
 	sum := sha256.Sum256([]byte(content))
 	digest := base64.StdEncoding.EncodeToString(sum[:])
 	token := s.srv.Token()
-	a := send(t, s.srv, "POST", "/v1/files/", token, fmt.Sprintf(`{"service":"downloadable","name":"book.pdf","mime_type":"application/pdf","size":%d,"upload":{"parts":[{"number":1,"chunk_start":0,"chunk_end":%[1]d,"checksum_sha256_base64":%q}]}}`, len(content), digest))
-	require.Equal(t, 201, a.status, a.body)
+	a := send(s.T, s.srv, "POST", "/v1/files/", token, fmt.Sprintf(`{"service":"downloadable","name":%q,"mime_type":"application/pdf","size":%d,"upload":{"parts":[{"number":1,"chunk_start":0,"chunk_end":%[2]d,"checksum_sha256_base64":%q}]}}`, name, len(content), digest))
+	require.Equal(s, 201, a.status, a.body)
 	var file struct {
 		ID     string
 		Upload struct {
@@ -381,22 +392,30 @@ func TestDownloadables(t *testing.T) {
 			}
 		}
 	}
-	require.NoError(t, json.Unmarshal([]byte(a.body), &file))
+	require.NoError(s, json.Unmarshal([]byte(a.body), &file))
 	req, err := http.NewRequestWithContext(s.ctx, "PUT", file.Upload.Parts[0].URL, strings.NewReader(content))
-	require.NoError(t, err)
+	require.NoError(s, err)
 	for k, v := range file.Upload.Parts[0].Headers {
 		req.Header.Set(k, v)
 	}
 	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
+	require.NoError(s, err)
 	resp.Body.Close()
-	require.Equal(t, 200, resp.StatusCode)
-	a = send(t, s.srv, "POST", "/v1/files/"+file.ID+"/uploaded", token, fmt.Sprintf(`{"id":%q,"path":%q,"parts":[{"number":1,"checksum_etag":%q,"checksum_sha256_base64":%q}]}`,
+	require.Equal(s, 200, resp.StatusCode)
+	a = send(s.T, s.srv, "POST", "/v1/files/"+file.ID+"/uploaded", token, fmt.Sprintf(`{"id":%q,"path":%q,"parts":[{"number":1,"checksum_etag":%q,"checksum_sha256_base64":%q}]}`,
 		file.Upload.ID, file.Upload.Path, strings.Trim(resp.Header.Get("ETag"), `"`), digest))
-	require.Equal(t, 200, a.status, a.body)
+	require.Equal(s, 200, a.status, a.body)
 
+	return file.ID
+}
+
+func TestDownloadables(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	const content = "some pages"
+	id := s.upload("book.pdf", content)
 	p := s.plan("Books", 900)
-	benefit := s.gives(p, models.BenefitDownloadablesCreate{Description: "The book", Properties: models.BenefitDownloadablesCreateProperties{Files: []string{file.ID}}})[0]
+	benefit := s.gives(p, models.BenefitDownloadablesCreate{Description: "The book", Properties: models.BenefitDownloadablesCreateProperties{Files: []string{id}}})[0]
 	c := s.customer("a@example.com")
 	portal := s.portal(c)
 	assert.Empty(t, must(portal.Downloadables.List(s.ctx, nil))(t).Items)
@@ -404,7 +423,7 @@ func TestDownloadables(t *testing.T) {
 	list := must(portal.Downloadables.List(s.ctx, &polar.PortalDownloadableListParams{BenefitID: []string{benefit}}))(t).Items
 	require.Len(t, list, 1)
 	assert.Equal(t, list[0].ID, must(portal.Downloadables.List(s.ctx, nil))(t).Items[0].ID, "the id stays")
-	resp, err = http.Get(list[0].File.Download.URL)
+	resp, err := http.Get(list[0].File.Download.URL)
 	require.NoError(t, err)
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
@@ -413,7 +432,20 @@ func TestDownloadables(t *testing.T) {
 
 	must(s.client.Subscriptions.Revoke(s.ctx, sub.ID))(t)
 	assert.Empty(t, must(portal.Downloadables.List(s.ctx, nil))(t).Items)
-	assert.Equal(t, 401, send(t, s.srv, "GET", "/v1/customer-portal/downloadables/", token, "").status)
+	assert.Equal(t, 401, send(t, s.srv, "GET", "/v1/customer-portal/downloadables/", s.srv.Token(), "").status)
+}
+
+func TestSeatEvents(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, polartest.WithMembers())
+	team := must(s.client.Customers.Create(s.ctx, models.CustomerCreate{Email: "boss@example.com", Type: models.CustomerTypeTeam, Owner: &models.MemberOwnerCreate{Email: "boss@example.com"}}))(t)
+	sub := s.subscribe(team, seatPlan(s, models.BenefitCustomCreate{Description: "Support"}), func(b *models.CheckoutCreate) { b.Seats = new(2) })
+	s.endpoint(newReceiver(t).URL, "customer_seat.assigned", "customer_seat.claimed", "customer_seat.revoked", "member.created", "member.updated", "member.deleted", "benefit_grant.created", "benefit_grant.revoked")
+	seat := must(s.client.Seats.Assign(s.ctx, models.SeatAssign{SubscriptionID: &sub.ID, Email: new("bob@example.com"), ImmediateClaim: new(true)}))(t)
+	must(s.client.Members.Update(s.ctx, team.ID, *seat.MemberID, models.MemberUpdate{Name: models.Set("Bob")}))(t)
+	require.NoError(t, s.client.Members.Delete(s.ctx, team.ID, *seat.MemberID))
+	assert.Equal(t, []models.WebhookEventType{"member.created", "customer_seat.assigned", "customer_seat.claimed", "benefit_grant.created", "member.updated", "benefit_grant.revoked", "customer_seat.revoked",
+		"member.deleted"}, types(s.srv.Deliveries()))
 }
 
 func TestPortalHelpers(t *testing.T) {
