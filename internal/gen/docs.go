@@ -341,35 +341,6 @@ func (g *Gen) unusedWords() {
 	}
 }
 
-// checkDocs walks over everything that needs a sentence.
-func (g *Gen) checkDocs() {
-	for _, n := range sortedKeys(g.types) {
-		t := g.types[n]
-		g.typeDoc(t)
-		for _, m := range t.Members {
-			g.memberDoc(t, m)
-		}
-		for _, v := range t.Values {
-			g.valueDoc(t, v)
-		}
-	}
-	for _, s := range g.shape.Services {
-		g.serviceDoc(s)
-		for _, o := range s.Ops {
-			g.opDoc(o)
-			if !o.Shared {
-				for _, p := range o.Params {
-					g.paramDoc(o, p)
-				}
-			}
-		}
-	}
-	for _, e := range g.facts.Errors {
-		g.errorDoc(e)
-	}
-	g.unusedWords()
-}
-
 // serviceDoc is the comment of a service type.
 func (g *Gen) serviceDoc(s *Service) string {
 	x := g.words.services[s.name()]

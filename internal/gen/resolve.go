@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"path"
 	"slices"
@@ -911,9 +910,4 @@ func (g *Gen) finishSealed() {
 	for _, t := range g.types {
 		sort.Strings(t.impl)
 	}
-}
-
-func jsonString(s string) string {
-	b, _ := json.Marshal(s)
-	return string(b)
 }

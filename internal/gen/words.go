@@ -88,9 +88,7 @@ type Words struct {
 	services map[string]*sentence
 	errors   map[string]*sentence
 	events   map[string]*sentence
-	noteBy   map[string][]string // extra paragraphs, by the same key as the sentence
 	all      []*sentence
-	problems []string
 }
 
 type family struct {
