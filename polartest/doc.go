@@ -16,4 +16,11 @@
 //
 // Time is the server's own: it starts at the present, or where [WithTime] puts
 // it, and [Server.Advance] moves it and runs everything that falls due, in order.
+//
+// Cards are known by their confirmation tokens, which may be any text. One with
+// "decline" in it is refused; with "decline_later" it is accepted now and refused
+// when it is charged again; with "requires_action", in the portal, its owner has a
+// step to take at the bank first: [Server.AuthenticatePayment] plays it for a
+// payment, and confirming the payment method ends it for a new card. What Polar
+// sends by e-mail is told by [Server.SeatInvitation] and [Server.EmailUpdateToken].
 package polartest

@@ -308,6 +308,9 @@ func TestPortalPayments(t *testing.T) {
 	assert.Equal(t, "failed", got.Status)
 	assert.NotNil(t, got.Error)
 
+	payments := must(w.client.Payments.List(w.ctx, &polar.PaymentListParams{OrderID: []string{due}}))(t).Items
+	assert.Equal(t, []any{models.PaymentStatusFailed, models.PaymentTriggerRetryCustomer}, []any{payments[0].Status, *payments[0].Trigger}, "the attempt is among the payments")
+
 	got = must(pay("ctoken_requires_action"))(t)
 	assert.Equal(t, "requires_action", got.Status)
 	assert.Equal(t, "requires_action", must(portal.Orders.PaymentStatus(w.ctx, due))(t).Status)
@@ -328,8 +331,8 @@ func TestPortalPayments(t *testing.T) {
 	require.NoError(t, w.srv.AuthenticatePayment(*got.ClientSecret, true))
 	assert.Equal(t, "succeeded", must(portal.Orders.PaymentStatus(w.ctx, due))(t).Status)
 	assert.Equal(t, models.SubscriptionStatusActive, w.subscription(w.ids["late"]).Status)
-	payments := must(w.client.Payments.List(w.ctx, &polar.PaymentListParams{OrderID: []string{due}}))(t).Items
-	assert.Equal(t, models.PaymentTriggerRetryCustomer, *payments[0].Trigger)
+	payments = must(w.client.Payments.List(w.ctx, &polar.PaymentListParams{OrderID: []string{due}}))(t).Items
+	assert.Equal(t, []any{models.PaymentStatusSucceeded, models.PaymentTriggerRetryCustomer}, []any{payments[0].Status, *payments[0].Trigger})
 }
 
 func TestPortalChanges(t *testing.T) {

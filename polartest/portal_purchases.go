@@ -200,12 +200,9 @@ func (s *Server) cardOf(x *customer, token string) *paymentMethod {
 }
 
 func (s *Server) payAgain(o *order, r *retried, m *paymentMethod) models.PortalOrderPaymentConfirmation {
-	if m.declines && s.methods.byID[m.m.ID] == nil || !s.charge(o, m, models.PaymentTriggerRetryCustomer) {
+	if !s.charge(o, m, models.PaymentTriggerRetryCustomer) {
 		r.failures++
-		if p := s.lastPayment(o); p != nil && p.m.DeclineMessage != nil && !m.declines {
-			return models.PortalOrderPaymentConfirmation{Status: "failed", Error: p.m.DeclineMessage}
-		}
-		return models.PortalOrderPaymentConfirmation{Status: "failed", Error: new("The card was declined.")}
+		return models.PortalOrderPaymentConfirmation{Status: "failed", Error: s.lastPayment(o).m.DeclineMessage}
 	}
 	s.markPaid(o)
 	if sub, ok := s.subscriptions.get(deref(o.m.SubscriptionID)); ok {
