@@ -1,7 +1,6 @@
 package polartest
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -308,12 +307,6 @@ func decode[T any](c *call) (T, error) {
 	return v, nil
 }
 
-// sent tells whether the body has a member, be it null.
-func (c *call) sent(member string) bool {
-	_, ok := c.value[member]
-	return ok
-}
-
 // asks tells whether the query leaves value in: it has no such parameter, or one of its values.
 func (c *call) asks(param, value string) bool {
 	want, ok := c.query[param]
@@ -439,6 +432,3 @@ func sorted[T any](c *call, items []T, compare map[string]func(a, b T) int) []T 
 	}
 	return out
 }
-
-// context of the request, for what a handler does outside the server.
-func (c *call) context() context.Context { return c.r.Context() }

@@ -21,7 +21,7 @@ type customer struct {
 	declining     bool             // every card is refused
 }
 
-func (c *customer) orgID() string { return c.m.OrganizationID }
+func (x *customer) orgID() string { return x.m.OrganizationID }
 
 // member is a person of a team customer. Individual customers have one, their owner, when the organization has members.
 type member struct {
@@ -168,11 +168,11 @@ func (s *Server) newCustomer(org *organization, typ models.CustomerType, email s
 	return x
 }
 
-func (c *customer) setAvatar() {
-	c.m.AvatarURL = nil
-	if c.m.Email != "" {
-		sum := sha256.Sum256([]byte(strings.ToLower(c.m.Email)))
-		c.m.AvatarURL = new("https://www.gravatar.com/avatar/" + hex.EncodeToString(sum[:]) + "?d=404")
+func (x *customer) setAvatar() {
+	x.m.AvatarURL = nil
+	if x.m.Email != "" {
+		sum := sha256.Sum256([]byte(strings.ToLower(x.m.Email)))
+		x.m.AvatarURL = new("https://www.gravatar.com/avatar/" + hex.EncodeToString(sum[:]) + "?d=404")
 	}
 }
 

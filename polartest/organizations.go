@@ -120,7 +120,7 @@ func updateOrganization(c *call) (any, error) {
 	applyValue(&m.CustomerEmailSettings, body.CustomerEmailSettings)
 	applyValue(&m.CustomerPortalSettings, body.CustomerPortalSettings)
 	if v, ok := body.DisputeSettings.Get(); ok {
-		m.DisputeSettings = models.OrganizationDisputeSettings{AutoAcceptBelowAmount: v.AutoAcceptBelowAmount}
+		m.DisputeSettings = models.OrganizationDisputeSettings(v)
 	}
 	applyValue(&m.EmbedHosts, body.EmbedHosts)
 	if v, ok := body.DefaultPresentmentCurrency.Get(); ok {

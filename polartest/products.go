@@ -282,7 +282,7 @@ func priceTiers(c models.PriceTiersCreate, one faultAt) (models.PriceTiers, []fa
 		if x.Bound == nil && !last || i > 0 && x.Bound != nil && *x.Bound <= deref(c.Tiers[i-1].Bound) {
 			return t, one("The bounds of the tiers must rise, and only the last may be open.", i, "tiers", "tiers", i, "bound")
 		}
-		t.Tiers = append(t.Tiers, models.PriceTier{Bound: x.Bound, UnitAmount: x.UnitAmount})
+		t.Tiers = append(t.Tiers, models.PriceTier(x))
 	}
 	return t, nil
 }
