@@ -13,8 +13,6 @@ type eventType struct {
 	m models.EventType
 }
 
-func (t *eventType) orgID() string { return t.m.OrganizationID }
-
 func eventTypeHandlers() handlers {
 	return handlers{"event-types:list": listEventTypes, "event-types:update": updateEventType}
 }
