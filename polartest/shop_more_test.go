@@ -164,7 +164,7 @@ func TestLinkDetails(t *testing.T) {
 	srv := polartest.NewServer(t)
 	client := srv.Client()
 	a, b := newProduct(t, srv, fixed10), newProduct(t, srv, fixed10)
-	d, err := client.Discounts.Create(t.Context(), models.DiscountPercentageCreate{Name: "Half", Duration: models.DiscountDurationOnce, BasisPoints: 5000, Products: []string{b}})
+	d, err := client.Discounts.Create(t.Context(), models.DiscountPercentageCreate{Name: "Half", Code: new("HALF"), Duration: models.DiscountDurationOnce, BasisPoints: 5000, Products: []string{b}})
 	require.NoError(t, err)
 	_, err = client.CheckoutLinks.Create(t.Context(), models.CheckoutLinkCreate{Products: []string{a}, DiscountID: &d.ID})
 	require.ErrorContains(t, err, "not applicable")
@@ -184,7 +184,15 @@ func TestLinkDetails(t *testing.T) {
 		assert.Equal(t, want, list.Items[0].ID, string(sorting))
 	}
 	open := func(l *models.CheckoutLink) answer {
-		return send(t, srv, "GET", strings.TrimPrefix(l.URL, srv.URL), "", "")
+		return send(t, srv, "GET", strings.TrimPrefix(l.URL, srv.URL)+"?discount_code=half", "", "")
+	}
+	free, err := client.CheckoutLinks.Create(t.Context(), models.CheckoutLinkCreate{ProductID: &a})
+	require.NoError(t, err)
+	for _, l := range []*models.CheckoutLink{free, other} {
+		require.Equal(t, 303, open(l).status, "a code that does not fit, or must not be used, is left out")
+		page, err := client.Checkouts.List(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, int64(1000), page.Items[0].TotalAmount)
 	}
 	require.Equal(t, 303, open(link).status)
 	page, err := client.Checkouts.List(t.Context(), nil)
