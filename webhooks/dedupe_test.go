@@ -146,6 +146,7 @@ func TestDeduperClaims(t *testing.T) {
 		require.NoError(t, d.Done(ctx, "1"))
 		claim(t, d, "1", Handled)
 		require.NoError(t, d.Release(ctx, "1", a))
+		require.NoError(t, d.Release(ctx, "1", ""))
 		claim(t, d, "1", Handled)
 		require.NoError(t, d.Release(ctx, "unheard of", a))
 		require.NoError(t, d.Done(ctx, "3"))

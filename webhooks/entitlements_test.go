@@ -76,6 +76,7 @@ func TestEntitlements(t *testing.T) {
 		{"revoked and granted again", []Event{created(0, "g"), revoked(1, "g"), updated(2, "g")}, []string{"grant g", "revoke g", "grant g"}},
 		{"two grants, one left", []Event{created(0, "g"), created(1, "h"), revoked(2, "g")}, []string{"grant g"}},
 		{"two grants, none left", []Event{created(0, "g"), created(1, "h"), revoked(2, "g"), revoked(3, "h")}, []string{"grant g", "revoke h"}},
+		{"created and revoked at once", []Event{created(0, "g"), revoked(0, "g")}, []string{"grant g", "revoke g"}},
 		{"waits for the customer", []Event{pending(0, "g"), updated(1, "g"), revoked(2, "g")}, []string{"grant g", "revoke g"}},
 		{"waited in vain", []Event{pending(0, "g"), revoked(2, "g")}, nil},
 		{"never seen", []Event{revoked(0, "g")}, []string{"revoke g"}},
@@ -282,6 +283,14 @@ func TestMemoryGrantStoreIsBounded(t *testing.T) {
 		assert.False(t, known("97"))
 	})
 	assert.Equal(t, DefaultGrantStoreSize, NewMemoryGrantStore(-1).size)
+
+	// who was heard of least recently goes first
+	m := NewMemoryGrantStore(3)
+	for _, id := range []string{"a", "b", "c", "a", "d"} {
+		require.NoError(t, m.Update(t.Context(), GrantKey{CustomerID: id}, func(_ context.Context, s GrantState) (GrantState, error) { return s, nil }))
+	}
+	assert.Contains(t, m.customers, "a")
+	assert.NotContains(t, m.customers, "b")
 }
 
 func TestPanicInAnEntitlementGivesTheTurnBack(t *testing.T) {

@@ -252,6 +252,31 @@ func TestOddPayloads(t *testing.T) {
 	}
 }
 
+// selfNamed is a type of a user that has the type among its members.
+type selfNamed struct {
+	Kind string `json:"type"`
+	Delivery
+}
+
+func (*selfNamed) Type() models.WebhookEventType { return "star.born" }
+
+func TestEncodeOwnTypes(t *testing.T) {
+	body, err := Encode(&selfNamed{Kind: "star.born"})
+	require.NoError(t, err)
+	assert.Equal(t, `{"type":"star.born","timestamp":"0001-01-01T00:00:00Z"}`, string(body))
+	body, err = Encode(&starBorn{})
+	require.NoError(t, err)
+	assert.Equal(t, `{"type":"star.born","timestamp":"0001-01-01T00:00:00Z","data":{"mass":0}}`, string(body))
+}
+
+func TestDecodeCopiesThePayload(t *testing.T) {
+	body := bytes.Clone(testBody)
+	e, err := Decode(body)
+	require.NoError(t, err)
+	clear(body)
+	assert.Equal(t, testBody, e.Info().Payload())
+}
+
 func TestEncodeRefuses(t *testing.T) {
 	var none *OrderPaid
 	for name, e := range map[string]Event{"nil": nil, "nil pointer": none, "no type": &Unknown{}} {
@@ -304,6 +329,12 @@ func TestSign(t *testing.T) {
 	_, err = Sign(standardSecret, testID, testTime, testBody, WithKeyRule(3))
 	assert.ErrorIs(t, err, ErrSetup)
 	assert.Equal(t, "5f4b3c1e000040008000000000000001", ListenSecret(testID))
+	for secret, rule := range map[string]KeyRule{
+		standardSecret: KeyRuleDecoded, legacySecret: KeyRuleBytes, "whsec_" + "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk012345": KeyRuleBytes,
+		strings.TrimPrefix(standardSecret, "whsec_"): KeyRuleBytes, "whsec_AAAA": KeyRuleBytes,
+	} {
+		assert.Equal(t, signed(t, secret, testBody, WithKeyRule(rule)), signed(t, secret, testBody), secret)
+	}
 }
 
 func TestNewRequest(t *testing.T) {

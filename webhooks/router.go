@@ -351,12 +351,8 @@ func (r *Router) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(f.Status)
 		return
 	}
-	h := w.Header()
-	switch f.Status {
-	case http.StatusMethodNotAllowed:
-		h.Set("Allow", http.MethodPost)
-	case http.StatusRequestTimeout, http.StatusRequestEntityTooLarge:
-		h.Set("Connection", "close") // what is left of the body is not worth reading
+	if f.Status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", http.MethodPost)
 	}
 	http.Error(w, f.answer(), f.Status)
 }
@@ -448,9 +444,7 @@ func (r *Router) handleOnce(ctx context.Context, h Handler, f *Failure) (err err
 // receive returns the event of a request that is a delivery, and sets f.ID. Checks that need no body come before it is
 // read.
 func (r *Router) receive(w http.ResponseWriter, req *http.Request, f *Failure) (Event, error) {
-	// The limit also holds for what net/http reads of a refused body before it answers. It is taken back only when there
-	// is nothing left to read.
-	stop := r.limitReading(w, req)
+	r.limitReading(w, req)
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
@@ -471,7 +465,6 @@ func (r *Router) receive(w http.ResponseWriter, req *http.Request, f *Failure) (
 	if err != nil {
 		return nil, err
 	}
-	stop()
 	if err := r.verifier.checkSignature(h, body); err != nil {
 		return nil, err
 	}
@@ -515,17 +508,13 @@ func (r *Router) readBody(w http.ResponseWriter, req *http.Request) ([]byte, err
 var consumed = fail(ErrBodyConsumed, "something has read the body before the router: put the router in front of middleware "+
 	"that parses forms, binds JSON or logs bodies")
 
-// limitReading sets a time limit for reading the body and returns what takes it back, without which it would end the
-// request's context while the handler works.
-func (r *Router) limitReading(w http.ResponseWriter, req *http.Request) (stop func()) {
+// limitReading sets a time limit for reading the body. It also holds for what net/http reads of the body of a refused
+// request before it answers; once the body is there, net/http takes it back.
+func (r *Router) limitReading(w http.ResponseWriter, req *http.Request) {
 	if server, ok := req.Context().Value(http.ServerContextKey).(*http.Server); ok && server.ReadTimeout > 0 {
-		return func() {}
+		return
 	}
-	control := http.NewResponseController(w)
-	if control.SetReadDeadline(time.Now().Add(r.readTimeout)) != nil {
-		return func() {} // not this kind of server
-	}
-	return func() { _ = control.SetReadDeadline(time.Time{}) }
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(r.readTimeout)) // not every kind of server has one
 }
 
 // report passes a failure on. A function that panics must not cost Polar its answer.

@@ -95,7 +95,7 @@ func TestSecretsThatCannotBeUsed(t *testing.T) {
 
 // A secret of which nothing but padding is left after the prefix must not become an empty key.
 func TestNoEmptyKey(t *testing.T) {
-	for _, secret := range []string{"whsec_=", "whsec_==", "=", "whsec_A"} {
+	for _, secret := range []string{"whsec_=", "whsec_==", "=", "whsec_A", "AAAA\nBBBB", "whsec_AAAA\r\n\r\nBBBB"} {
 		v := newVerifier(t, secret)
 		assert.Len(t, v.keys, 1, "%q", secret)
 		empty, err := newSigner(nil)(testID, testTime, testBody)
@@ -297,6 +297,11 @@ func TestHeaders(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			before := c.header.Clone()
+			for key, values := range c.header { // there may be something behind the values of a header
+				more := append(values[:len(values):len(values)], "behind")
+				c.header[key] = more[:len(values)]
+				defer func() { assert.Equal(t, "behind", more[len(values)]) }()
+			}
 			err := v.Verify(testBody, c.header)
 			if c.want == nil {
 				assert.NoError(t, err)
