@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	polar "github.com/polar-go/polar"
 )
@@ -443,6 +445,7 @@ func checkOperation(t testing.TB, doc *document, s *sdk, op *operation) []findin
 			}
 			checkHeader(f, op, c)
 			checkQuery(f, op, c, minimal, cover)
+			checkQuerySet(f, c, set)
 			checkBody(f, op, c, minimal, cover)
 			if after := describe(set); before != after {
 				f.fail("arguments", "the call changed them")
@@ -572,6 +575,42 @@ func checkQuery(f *filler, op *operation, c *call, minimal bool, cover *coverage
 	}
 }
 
+// checkQuerySet compares the values of a query with those of the struct of parameters.
+func checkQuerySet(f *filler, c *call, set []reflect.Value) {
+	for _, v := range set {
+		if !isParams(v.Type()) || v.Kind() == reflect.Pointer && v.IsNil() {
+			continue
+		}
+		v = reflect.Indirect(v)
+		for _, m := range members(v.Type(), "url") {
+			fd := v.FieldByIndex(m.path)
+			if fd.IsZero() || fd.Kind() == reflect.Map {
+				continue
+			}
+			if fd = reflect.Indirect(fd); fd.Kind() == reflect.Struct && fd.Type() != reflect.TypeFor[time.Time]() {
+				continue // a type with an encoding of its own
+			}
+			want := []string{}
+			if fd.Kind() == reflect.Slice {
+				for i := range fd.Len() {
+					want = append(want, fmt.Sprint(fd.Index(i)))
+				}
+			} else if at, ok := fd.Interface().(time.Time); ok {
+				got, err := time.Parse(time.RFC3339Nano, c.query.Get(m.name))
+				if err != nil || !got.Equal(at) {
+					f.fail("query "+m.name, "%v is sent as %q", at, c.query.Get(m.name))
+				}
+				continue
+			} else {
+				want = append(want, fmt.Sprint(fd))
+			}
+			if !slices.Equal(want, c.query[m.name]) {
+				f.fail("query "+m.name, "%q is sent as %q", want, c.query[m.name])
+			}
+		}
+	}
+}
+
 func checkQueryValues(f *filler, p *parameter, values []string) {
 	s := p.Schema.deref()
 	alternatives := s.variants()
@@ -666,9 +705,10 @@ func checkBody(f *filler, op *operation, c *call, minimal bool, cover *coverage)
 		return
 	}
 	check := validator{seen: func(s *schema, obj map[string]any) {
-		for k := range obj {
+		for k, v := range obj {
 			if !minimal {
 				cover.sent[s.id+"."+k] = true
+				cover.values[s.id+"."+k+"="+sort(v)] = true
 			}
 		}
 		cover.seen[s] = true
@@ -693,14 +733,63 @@ func (s *schema) isConst(member string) bool {
 
 // coverage collects what the calls of an operation have sent.
 type coverage struct {
-	op    *operation
-	query map[string]bool
-	sent  map[string]bool // id of an object schema, dot, member
-	seen  map[*schema]bool
+	op     *operation
+	query  map[string]bool
+	sent   map[string]bool // id of an object schema, dot, member
+	values map[string]bool // the same, equals sign, sort of value
+	seen   map[*schema]bool
 }
 
 func newCoverage(op *operation) *coverage {
-	return &coverage{op, map[string]bool{}, map[string]bool{}, map[*schema]bool{}}
+	return &coverage{op, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[*schema]bool{}}
+}
+
+// sort tells apart the values that a careless encoding mixes up.
+func sort(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return fmt.Sprint(v)
+	case json.Number:
+		if v == "0" {
+			return "0"
+		}
+	case string:
+		switch v {
+		case "":
+			return "empty text"
+		case "0": // a decimal
+			return "0"
+		}
+	}
+	return "value"
+}
+
+// sorts lists the sorts of values that a member has to be able to send: the zero value of its type is not the same as no value. Null is asked for
+// where a body changes an object, since there it is not the same as no member.
+func sorts(op *operation, o *schema, name string) (out []string) {
+	p := o.Properties[name]
+	for _, v := range append(p.deref().variants(), p) {
+		v := v.deref()
+		switch {
+		case v.Const != nil || len(v.Enum) > 0:
+		case v.Type == "boolean":
+			out = append(out, "true", "false")
+		case v.Type == "integer" || v.Type == "number":
+			if len(checkNumber(v, "0", "")) == 0 {
+				out = append(out, "0")
+			}
+		case v.Type == "string" && v.Format == "" && v.Pattern == "" && (v.MinLength == nil || *v.MinLength == 0):
+			if refused[o.id+"."+name+"=empty"] == "" {
+				out = append(out, "empty text")
+			}
+		}
+	}
+	if op.Method == "PATCH" && nullable(p) && slices.Contains(op.Body.Schema.objects(), o) {
+		out = append(out, "null")
+	}
+	return out
 }
 
 // missing complains about parameters, alternatives and members that no call has sent.
@@ -724,6 +813,12 @@ func (c *coverage) missing(f *filler) {
 			}
 			if !c.sent[o.id+"."+k] {
 				f.fail("body "+o.id+"."+k, "the member was never sent")
+				continue
+			}
+			for _, w := range sorts(c.op, o, k) {
+				if !c.values[o.id+"."+k+"="+w] {
+					f.fail("body "+o.id+"."+k, "was never sent as %s", w)
+				}
 			}
 		}
 	}

@@ -228,7 +228,7 @@ func (f *filler) leaf(t reflect.Type, s *schema, path string) []reflect.Value {
 		}
 	}
 	most := 6
-	if len(s.objects()) > 0 {
+	if len(s.objects()) > 0 || s.variants() != nil {
 		most = 60
 	}
 	var out []reflect.Value
