@@ -66,6 +66,9 @@ func TestChecksNotice(t *testing.T) {
 			return out
 		}
 	}
+	hook := func(event string) func(t *testing.T, d *document) []finding {
+		return func(t *testing.T, d *document) []finding { return checkHook(d, event, described, nil) }
+	}
 	methods := func(t *testing.T, d *document) []finding { return checkMethods(d, s) }
 
 	cases := []struct {
@@ -202,6 +205,21 @@ func TestChecksNotice(t *testing.T) {
 				at(raw, "components", "schemas", "CheckoutLocked", "properties", "error").(object)["const"] = "ZzLocked"
 			},
 			func(t *testing.T, d *document) []finding { return checkErrorNames(d, s) }, "Locked", "no constant"},
+		{"renamed member of a webhook's data",
+			func(raw object) {
+				renameMember(component(raw, "BenefitGrantCustomWebhook"), "previous_properties", "zz_properties")
+			},
+			hook("benefit_grant.updated"), "zz_properties", "lost"},
+		{"renamed member beside a webhook's data",
+			func(raw object) {
+				renameMember(component(raw, "WebhookSubscriptionMigratedPayload"), "provider", "zz_provider")
+			},
+			hook("subscription.migrated"), "provider", "lost"},
+		{"new webhook",
+			func(raw object) {
+				raw["webhooks"].(object)["order.zz"] = at(raw, "webhooks", "order.paid")
+			},
+			func(t *testing.T, d *document) []finding { return checkHookList(d) }, "order.zz", "the client does not know it"},
 		{"number that became text",
 			func(raw object) {
 				component(raw, "Refund")["properties"].(object)["amount"] = object{"type": "string"}

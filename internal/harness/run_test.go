@@ -94,7 +94,7 @@ func TestResponses(t *testing.T) {
 	})
 	if s, doc := theSDK(), load(t); !t.Failed() {
 		sightRequests(doc, s, seen, doc.ops)
-		sightHooks(doc, s, seen)
+		sightHooks(doc, seen)
 		report(t, checkSightings(s.reg, seen))
 	}
 }

@@ -217,9 +217,9 @@ func (g *sampler) state(s *schema) *nodeState {
 	st := &nodeState{}
 	g.states[s] = st
 	st.options = g.optionsOf(s)
-	if g.request {
-		st.options = slices.DeleteFunc(st.options, func(o option) bool { return refused[s.id+"="+o.name] != "" })
-	}
+	st.options = slices.DeleteFunc(st.options, func(o option) bool {
+		return g.request && refused[s.id+"="+o.name] != "" || neverSent(s, o.name)
+	})
 	st.covered = make([]bool, len(st.options))
 	for _, o := range st.options {
 		st.kids = append(st.kids, o.kids...)
