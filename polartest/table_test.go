@@ -18,14 +18,26 @@ func TestTable(t *testing.T) {
 	for id := range polartest.Handlers() {
 		assert.Contains(t, ids, id, "a handler for no operation")
 	}
-	var missing []string
 	for _, id := range ids {
-		if polartest.Handlers()[id] == nil {
-			missing = append(missing, id)
+		assert.Contains(t, polartest.Handlers(), id, "an operation without behaviour")
+	}
+}
+
+// TestEveryOperationHasARow wants each operation in a table of rows: one that works, and what goes wrong.
+func TestEveryOperationHasARow(t *testing.T) {
+	t.Parallel()
+	rows := map[string]int{}
+	for _, r := range slices.Concat(portalRows(), saleRows(), shopRows()) {
+		rows[r.op]++
+	}
+	for _, id := range polartest.Operations() {
+		if rows[id] == 0 {
+			t.Errorf("%s has no row", id)
+		}
+		if rows[id] > 1 {
+			t.Errorf("%s has %d rows", id, rows[id])
 		}
 	}
-	slices.Sort(missing)
-	t.Logf("%d operations have no behaviour yet: %v", len(missing), missing)
 }
 
 // BenchmarkReadTable is what the first request of a process costs more than the others.
