@@ -386,6 +386,7 @@ type brokenDeduper struct {
 	claim, done, release error
 	state                ClaimState
 	panics               bool
+	panicsLater          bool
 }
 
 func (b brokenDeduper) Claim(context.Context, string) (string, ClaimState, error) {
@@ -394,7 +395,14 @@ func (b brokenDeduper) Claim(context.Context, string) (string, ClaimState, error
 	}
 	return "owner", b.state, b.claim
 }
-func (b brokenDeduper) Done(context.Context, string) error            { return b.done }
+
+func (b brokenDeduper) Done(context.Context, string) error {
+	if b.panicsLater {
+		panic("no connection")
+	}
+	return b.done
+}
+
 func (b brokenDeduper) Release(context.Context, string, string) error { return b.release }
 
 func TestBrokenDeduper(t *testing.T) {
@@ -412,6 +420,7 @@ func TestBrokenDeduper(t *testing.T) {
 		{"panic", brokenDeduper{panics: true}, nil, 500, false, []error{ErrPanic}},
 		{"done", brokenDeduper{state: Claimed, done: down}, nil, 202, true, []error{down}},
 		{"release", brokenDeduper{state: Claimed, release: down}, io.EOF, 500, true, []error{down, io.EOF}},
+		{"panic of done", brokenDeduper{state: Claimed, panicsLater: true}, nil, 202, true, []error{ErrDeduper}},
 		{"redis", NewRedisDeduper(&stub{fail: down}), nil, 500, false, []error{down}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

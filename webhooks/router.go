@@ -137,8 +137,6 @@ func NewRouter(v *Verifier, opts ...RouterOption) *Router {
 		maxBody:     DefaultMaxBody,
 		readTimeout: DefaultReadTimeout,
 		dedupe:      NewMemoryDeduper(),
-		onFailure:   logFailure,
-		routes:      make(map[models.WebhookEventType][]Handler),
 	}
 	for _, opt := range opts {
 		if opt != nil {
@@ -177,10 +175,10 @@ func On[T any, E interface {
 	defer r.mu.Unlock()
 	switch {
 	case h == nil:
-		r.setup = fail(ErrSetup, "the handler of "+fmt.Sprintf("%T", empty)+" is nil")
+		r.setup = fail(ErrSetup, fmt.Sprintf("the handler of %T is nil", empty))
 		return
 	case t == "" && !unknown:
-		r.setup = fail(ErrSetup, "the method Type of "+fmt.Sprintf("%T", empty)+" returns an empty string")
+		r.setup = fail(ErrSetup, fmt.Sprintf("the method Type of %T returns an empty string", empty))
 		return
 	}
 	handle := func(ctx context.Context, e Event) error {
@@ -195,9 +193,12 @@ func On[T any, E interface {
 	}
 	if unknown {
 		r.unknown = append(r.unknown, handle)
-	} else {
-		r.routes[t] = append(r.routes[t], handle)
+		return
 	}
+	if r.routes == nil { // a Router that NewRouter has not made refuses requests, and does not crash
+		r.routes = make(map[models.WebhookEventType][]Handler)
+	}
+	r.routes[t] = append(r.routes[t], handle)
 }
 
 // convert reads an event into another type, from its payload.
@@ -426,19 +427,26 @@ func (r *Router) handleOnce(ctx context.Context, h Handler, f *Failure) (err err
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 		defer cancel()
-		var failed error
-		if f.Status == http.StatusAccepted {
-			failed = r.dedupe.Done(ctx, f.ID)
-		} else {
-			failed = r.dedupe.Release(ctx, f.ID, owner)
-		}
-		if failed != nil {
+		if failed := r.settle(ctx, f, owner); failed != nil {
 			r.report(ctx, Failure{
 				Err: failWith(ErrDeduper, "the deduper failed after the handler: "+failed.Error(), failed), Status: f.Status, Event: f.Event, ID: f.ID,
 			})
 		}
 	}()
 	return r.handle(ctx, h, f)
+}
+
+// settle marks a delivery as done or gives its claim back, by f.Status. What goes wrong here does not change the answer.
+func (r *Router) settle(ctx context.Context, f *Failure, owner string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicError("the deduper", p)
+		}
+	}()
+	if f.Status == http.StatusAccepted {
+		return r.dedupe.Done(ctx, f.ID)
+	}
+	return r.dedupe.Release(ctx, f.ID, owner)
 }
 
 // receive returns the event of a request that is a delivery, and sets f.ID. Checks that need no body come before it is
@@ -519,6 +527,10 @@ func (r *Router) limitReading(w http.ResponseWriter, req *http.Request) {
 
 // report passes a failure on. A function that panics must not cost Polar its answer.
 func (r *Router) report(ctx context.Context, f Failure) {
+	if r.onFailure == nil {
+		logFailure(ctx, f)
+		return
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			slog.Default().LogAttrs(ctx, slog.LevelError, "polar webhooks: the failure handler panicked", slog.Any("panic", p))

@@ -186,6 +186,15 @@ func TestSetupErrors(t *testing.T) {
 	check(NewRouter(nil, WithFailureHandler(f.add)), f, "no verifier")
 	check(NewRouter(&Verifier{}, WithFailureHandler(f.add), nil, WithFailureHandler(nil)), f, "no verifier")
 
+	// a router that NewRouter has not made
+	var log bytes.Buffer
+	withLog(t, &log)
+	zero := new(Router)
+	On(zero, func(context.Context, *OrderPaid) error { return nil })
+	code, _ := deliver(t, zero, &OrderPaid{})
+	assert.Equal(t, http.StatusInternalServerError, code)
+	assert.Contains(t, log.String(), "the router has no verifier")
+
 	// but events can be dispatched
 	called := false
 	r = NewRouter(nil)
