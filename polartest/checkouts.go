@@ -26,7 +26,9 @@ type checkout struct {
 	payment      *payment
 	custom       *int64 // the amount that the customer chose
 
-	decliningLater bool // the card pays now and is refused at renewals
+	decliningLater bool   // the card pays now and is refused at renewals
+	challenge      string // the client secret of a payment that waits for the customer's step at the bank
+	challengeToken string // its confirmation token
 }
 
 func (x *checkout) orgID() string { return x.organization.m.ID }
@@ -697,7 +699,11 @@ func clientConfirmCheckout(c *call) (any, error) {
 	if err := s.confirm(x); err != nil {
 		return nil, err
 	}
-	s.clock.at(s.at, func() { s.succeed(x) })
+	if m.IsPaymentFormRequired && actionNeeded(*body.ConfirmationTokenID) {
+		s.challengeCheckout(x, *body.ConfirmationTokenID)
+	} else {
+		s.clock.at(s.at, func() { s.succeed(x) })
+	}
 	out := s.publicCheckout(x)
 	if cust, ok := s.customers.get(deref(m.CustomerID)); ok {
 		owner, err := s.sessionMember(cust, models.CustomerSessionCreate{})

@@ -19,8 +19,12 @@
 //
 // Cards are known by their confirmation tokens, which may be any text. One with
 // "decline" in it is refused; with "decline_later" it is accepted now and refused
-// when it is charged again; with "requires_action", in the portal, its owner has a
-// step to take at the bank first: [Server.AuthenticatePayment] plays it for a
-// payment, and confirming the payment method ends it for a new card. What Polar
-// sends by e-mail is told by [Server.SeatInvitation] and [Server.EmailUpdateToken].
+// when it is charged again; with "requires_action" its owner has a step to take at
+// the bank first: [Server.AuthenticatePayment] plays it for a payment, and
+// confirming the payment method ends it for a new card. What Polar sends by e-mail
+// is told by [Server.SeatInvitation] and [Server.EmailUpdateToken].
+//
+// People can buy too: a checkout's URL, and that of a customer session, are pages
+// of this server for a browser, with buttons for cards that pay, that are refused,
+// and that ask for a step at the bank.
 package polartest

@@ -213,9 +213,16 @@ func (s *Server) payAgain(o *order, r *retried, m *paymentMethod) models.PortalO
 
 // AuthenticatePayment plays the step that a customer takes at the bank for a payment
 // that asked for one, given by the client secret that came with it: the order is
-// charged, or refused when ok is false.
+// charged, or refused when ok is false. At a checkout the secret is "intent_client_secret"
+// in the payment processor's metadata; a refusal opens the checkout again.
 func (s *Server) AuthenticatePayment(clientSecret string, ok bool) error {
 	return s.do(func() error {
+		for _, x := range s.checkouts.all {
+			if x.challenge != "" && x.challenge == clientSecret {
+				s.authenticateCheckout(x, ok)
+				return nil
+			}
+		}
 		for _, o := range s.orders.all {
 			r := s.retries[o.m.ID]
 			if r == nil || r.secret == "" || r.secret != clientSecret {

@@ -2,6 +2,7 @@ package polartest
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -19,7 +20,7 @@ type shop struct {
 	eventTypes map[string]*eventType // by organization and name
 }
 
-// front answers what is not under /v1: the pages of checkout links and of consent, the storage of files, and the
+// front answers what is not under /v1: pages (checkouts, their links, the portal, consent), the storage of files, and the
 // documents that say how to sign in. Everything else is the API's.
 func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
@@ -35,6 +36,8 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 		h = s.serveKeys
 	case path == consentPath:
 		h = s.serveConsent
+	case isPage(path):
+		h = s.servePage
 	default:
 		s.serve(w, r)
 		return
@@ -46,12 +49,22 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(data))
 	held := &heldAnswer{header: http.Header{}, status: http.StatusOK}
-	s.mu.Lock()
-	s.runDue(s.clock.now())
-	h(held, r)
-	s.mu.Unlock()
+	s.held(func() { h(held, r) }, held)
 	s.nudge()
 	held.send(w)
+}
+
+// held runs f with the state locked. A mistake in it is an answer, too, and does not stop the server.
+func (s *Server) held(f func(), w http.ResponseWriter) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		if r := recover(); r != nil {
+			write(w, fmt.Errorf("polartest: the page failed: %v", r))
+		}
+	}()
+	s.runDue(s.clock.now())
+	f()
 }
 
 // heldAnswer keeps an answer until the lock is free, so that a slow reader keeps nobody waiting either.
