@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,6 +27,7 @@ import (
 // A method is one method of the client, found by reflection.
 type method struct {
 	place place
+	owner string       // name of the service's type
 	typ   reflect.Type // without the receiver
 	index int
 }
@@ -55,7 +60,7 @@ func methodsOf(root any, portal bool) []method {
 		}
 		s := v.Field(i)
 		for j := range s.NumMethod() {
-			out = append(out, method{place{portal, fd.Name, s.Type().Method(j).Name}, s.Method(j).Type(), j})
+			out = append(out, method{place{portal, fd.Name, s.Type().Method(j).Name}, fd.Type.Elem().Name(), s.Method(j).Type(), j})
 		}
 	}
 	return out
@@ -66,6 +71,7 @@ type sdk struct {
 	methods []method
 	byPlace map[place]method
 	reg     *registry
+	helpers map[string]bool // methods written by hand over the generated ones, by type and name
 }
 
 var theSDK = sync.OnceValue(func() *sdk {
@@ -77,13 +83,40 @@ var theSDK = sync.OnceValue(func() *sdk {
 	if err != nil {
 		panic(err)
 	}
-	s := &sdk{byPlace: map[place]method{}, reg: theRegistry()}
+	s := &sdk{byPlace: map[place]method{}, reg: theRegistry(), helpers: helperMethods(filepath.Join("..", ".."))}
 	s.methods = append(methodsOf(c, false), methodsOf(p, true)...)
 	for _, m := range s.methods {
 		s.byPlace[m.place] = m
 	}
 	return s
 })
+
+// helperMethods lists the methods of services that are written by hand, in the files that end in _ext.go, and are no operation of their own.
+func helperMethods(root string) map[string]bool {
+	files, err := filepath.Glob(filepath.Join(root, "*_ext.go"))
+	if err != nil {
+		panic(err)
+	}
+	out := map[string]bool{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			panic(err)
+		}
+		for _, d := range file.Decls {
+			fn, ok := d.(*ast.FuncDecl)
+			if !ok || fn.Recv == nil {
+				continue
+			}
+			if star, ok := fn.Recv.List[0].Type.(*ast.StarExpr); ok {
+				if owner, ok := star.X.(*ast.Ident); ok {
+					out[owner.Name+"."+fn.Name.Name] = true
+				}
+			}
+		}
+	}
+	return out
+}
 
 // method is the method that calls op, if the client has it.
 func (s *sdk) method(op *operation) (method, bool) {

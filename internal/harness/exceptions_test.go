@@ -76,13 +76,6 @@ var registeredClient = map[string]any{
 	"default_sub_type":           "user",
 }
 
-// helpers lists methods of services that are written by hand over the generated ones: they are no operation of their own.
-var helpers = map[string]string{
-	"Client.WebhookEndpoints.Health":           "gathers an endpoint and its deliveries",
-	"Client.WebhookEndpoints.Enable":           "an update of one member",
-	"Client.WebhookDeliveries.RedeliverFailed": "lists deliveries and redelivers",
-}
-
 // refused lists choices of the sampler that the client refuses before it sends anything, though the description allows them.
 var refused = map[string]string{
 	"FilterClause.property=empty":                            "a filter on no property is a mistake",

@@ -62,18 +62,13 @@ func checkMethods(doc *document, s *sdk) []finding {
 		}
 	}
 	for _, m := range s.methods {
-		name := m.place.String()
-		if owner[m.place] == nil && lists[m.place] == nil && helpers[name] == "" {
-			out = append(out, finding{name, "method", "no operation of the description leads to it"})
-		}
-	}
-	for name := range helpers {
-		found := false
-		for p := range s.byPlace {
-			found = found || p.String() == name
-		}
-		if !found {
-			out = append(out, finding{name, "helpers", "is listed and does not exist"})
+		helper := s.helpers[m.owner+"."+m.place.method]
+		if (owner[m.place] == nil && lists[m.place] == nil) != helper {
+			what := "no operation of the description leads to it"
+			if helper {
+				what = "is written by hand, where the description has an operation"
+			}
+			out = append(out, finding{m.place.String(), "method", what})
 		}
 	}
 	return out
@@ -247,7 +242,7 @@ func TestIterators(t *testing.T) {
 	s := theSDK()
 	n := 0
 	for _, m := range s.methods {
-		if !m.iterates() {
+		if !m.iterates() || s.helpers[m.owner+"."+m.place.method] {
 			continue
 		}
 		n++
