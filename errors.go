@@ -1,7 +1,6 @@
 package polar
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/polar-go/polar/internal/jsonx"
@@ -491,53 +489,4 @@ func withoutURL(err error) error {
 		}
 		err = wrapped.Err
 	}
-}
-
-// decodeText says why a body does not decode: where in it, and what was met. The library's own text may repeat values,
-// which are somebody's data.
-func decodeText(err error) string {
-	path, what := "", "it is not the JSON that was expected"
-	for err != nil {
-		if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-			return fmt.Sprintf("it is not valid JSON at byte %d", syntax.ByteOffset)
-		}
-		semantic, ok := errors.AsType[*json.SemanticError](err)
-		if !ok {
-			break
-		}
-		if pointer := string(semantic.JSONPointer); strings.HasPrefix(pointer, path) {
-			path = pointer
-		} else {
-			path += pointer
-		}
-		if semantic.GoType != nil {
-			what = fmt.Sprintf("a JSON %s does not fit %s", kindText(semantic.JSONKind), semantic.GoType)
-		}
-		err = semantic.Err
-	}
-	if err != nil && strings.HasPrefix(err.Error(), "models: ") {
-		what = oneLine(err.Error(), maxErrorText)
-	}
-	if path != "" {
-		what += " at " + oneLine(path, maxErrorText)
-	}
-	return what
-}
-
-func kindText(k jsontext.Kind) string {
-	switch k {
-	case 'n':
-		return "null"
-	case 't', 'f':
-		return "boolean"
-	case '"':
-		return "string"
-	case '0':
-		return "number"
-	case '{', '}':
-		return "object"
-	case '[', ']':
-		return "array"
-	}
-	return "value"
 }

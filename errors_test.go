@@ -18,6 +18,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/polar-go/polar/internal/jsonx"
 )
 
 // fail returns the error of a GET that is answered like this.
@@ -219,7 +221,7 @@ func TestOneLine(t *testing.T) {
 	}
 }
 
-func TestDecodeText(t *testing.T) {
+func TestExplain(t *testing.T) {
 	t.Parallel()
 	value := &jsonv2.SemanticError{JSONPointer: "/b/0", JSONKind: '0', GoType: reflect.TypeFor[string]()}
 	for want, err := range map[string]error{
@@ -233,7 +235,7 @@ func TestDecodeText(t *testing.T) {
 		"it is not the JSON that was expected":        errors.New("secret"),
 		"it is not valid JSON at byte 7":              &jsonv2.SemanticError{JSONPointer: "/a", Err: &jsontext.SyntacticError{ByteOffset: 7}},
 	} {
-		assert.Equal(t, want, decodeText(err))
+		assert.Equal(t, want, jsonx.Explain(err))
 	}
 }
 

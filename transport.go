@@ -104,7 +104,7 @@ func (c *core) call(ctx context.Context, r *request, out any) error {
 		return call.unreadable(resp, "an empty body where JSON was expected", io.ErrUnexpectedEOF)
 	}
 	if err := jsonx.Unmarshal(body, out); err != nil {
-		return call.unreadable(resp, fmt.Sprintf("a body of %d bytes that does not decode: %s", len(body), decodeText(err)), nil)
+		return call.unreadable(resp, fmt.Sprintf("a body of %d bytes that does not decode: %s", len(body), jsonx.Explain(err)), nil)
 	}
 	return nil
 }

@@ -32,6 +32,9 @@ func Explain(err error) string {
 		}
 		err = semantic.Err
 	}
+	if err != nil && strings.HasPrefix(err.Error(), "models: ") { // our own texts repeat no values
+		what = clip(err.Error(), 256)
+	}
 	if path == "" {
 		return what
 	}
