@@ -4,7 +4,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer ing.Close(context.WithTimeout(...))
+//	defer ing.Close(ctx) // sends what is left; the context limits for how long
 //
 //	err = ing.Track(models.EventCreate{
 //		Name:               "api.request",
@@ -29,4 +29,11 @@
 //   - A process that is killed loses what waits in memory. With a journal ([WithJournal]) the next process sends it, and a
 //     broker (package ingest/nats) keeps it outside of the machine.
 //   - [Ingester.Close] returns what could not be sent.
+//
+// # Strategies
+//
+// Ready ways to measure usage are [Ingester.Timer] for time, [Ingester.Reader], [Ingester.Writer] and
+// [Ingester.ResponseWriter] for bytes, [Ingester.Tick] and [Ingester.Middleware] for requests, [Ingester.S3Transport] for uploads
+// to S3, and [Ingester.LLMTransport] for the tokens of language models. Their metadata have the keys that Polar's own helpers use,
+// so that meters and dashboards carry over.
 package ingest

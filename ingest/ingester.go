@@ -544,7 +544,9 @@ func (c *callbacks) call(f func()) {
 
 func (c *callbacks) add(f func()) {
 	c.mu.Lock()
-	c.list = append(c.list, f)
+	if !c.stopped { // after Close nobody would run it
+		c.list = append(c.list, f)
+	}
 	c.mu.Unlock()
 	c.signal()
 }
