@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/polar-go/polar"
@@ -229,9 +230,17 @@ func (s *Server) systemEvent(x *customer, name string, metadata models.EventMeta
 
 // systemLabel makes "Order paid" of "order.paid".
 func systemLabel(name string) string {
+	if known, ok := labels.Load(name); ok {
+		return known.(string)
+	}
 	label := strings.NewReplacer(".", " ", "_", " ").Replace(name)
-	return strings.ToUpper(label[:1]) + label[1:]
+	label = strings.ToUpper(label[:1]) + label[1:]
+	labels.Store(name, label)
+	return label
 }
+
+// labels are those of the names that came up so far; there are about forty.
+var labels sync.Map
 
 // asksEventCustomer applies customer_id and external_customer_id.
 func (c *call) asksEventCustomer(e *event) bool {

@@ -150,3 +150,6 @@ func factLine(data []byte, line func(...string), pending *[]string) error {
 	}
 	return nil
 }
+
+// Share is amount × part ÷ whole, rounded.
+var Share = share

@@ -23,6 +23,13 @@ func share(amount, part, whole int64) int64 {
 	if whole == 0 {
 		return 0
 	}
+	if abs := max(amount, -amount); abs < 1<<40 && part >= 0 && part < 1<<20 && whole > 0 { // no need for exact arithmetic
+		n := (2*abs*part + whole) / (2 * whole)
+		if amount < 0 {
+			return -n
+		}
+		return n
+	}
 	return round(new(big.Rat).Mul(new(big.Rat).SetInt64(amount), big.NewRat(part, whole)))
 }
 
