@@ -389,6 +389,63 @@ func TestCheckoutPageOver(t *testing.T) {
 	assert.Equal(t, 404, send(t, s.srv, "GET", "/v1/portal", "", "").status, "paths of the API are no pages")
 }
 
+// TestCheckoutPageShows opens the page for products of other kinds.
+func TestCheckoutPageShows(t *testing.T) {
+	s := newShop(t)
+	meter := must(s.client.Meters.Create(t.Context(), models.MeterCreate{Name: "Requests", Aggregation: models.Count(), Filter: models.And(models.Eq("name", "request"))}))(t)
+	plan := func(price models.ProductPriceCreate, edit func(*models.ProductCreateRecurring)) string {
+		return s.plan("Plan", 0, func(p *models.ProductCreateRecurring) {
+			p.Prices = []models.ProductPriceCreate{price}
+			if edit != nil {
+				edit(p)
+			}
+		}).ID
+	}
+	yen := models.ProductPriceFixedCreate{PriceAmount: 1500, PriceCurrency: new(models.CurrencyJPY)}
+	units := models.ProductPriceUnitBasedCreate{UnitLabel: map[string]map[string]string{"en": {"other": "credits"}},
+		Tiers: models.PriceTiersCreate{Type: models.PriceTierTypeVolume, Tiers: []models.PriceTierCreate{{Bound: new(10), UnitAmount: "100"}}}}
+	for name, row := range map[string]struct {
+		product string
+		edit    func(*models.CheckoutCreate)
+		want    []string
+	}{
+		"units": {plan(units, nil), nil, []string{"credits", `name="units"`, `max="10"`, "1.00 USD"}},
+		"usage": {plan(models.ProductPriceMeteredUnitCreate{MeterID: meter.ID, UnitAmount: "1"}, nil), nil, []string{"Usage is billed", "Requests", "Leave a card"}},
+		"trial": {plan(models.ProductPriceFixedCreate{PriceAmount: 900}, func(p *models.ProductCreateRecurring) {
+			p.TrialInterval, p.TrialIntervalCount = new(models.TrialIntervalDay), new(7)
+		}), nil, []string{"12 October 2026", "Leave a card"}},
+		"quarter": {plan(models.ProductPriceFixedCreate{PriceAmount: 900}, func(p *models.ProductCreateRecurring) { p.RecurringIntervalCount = new(3) }), nil, []string{"every 3 months"}},
+		"currency": {plan(yen, func(p *models.ProductCreateRecurring) {
+			p.Prices = append(p.Prices, models.ProductPriceFixedCreate{PriceAmount: 1000})
+		}), func(c *models.CheckoutCreate) { c.Currency = new(models.CurrencyJPY) }, []string{"1500 JPY"}},
+		"business": {plan(models.ProductPriceFixedCreate{PriceAmount: 900}, nil), func(c *models.CheckoutCreate) { c.IsBusinessCustomer = new(true) }, []string{`name="customer_billing_name"`, `name="address.city"`}},
+		"no codes": {plan(models.ProductPriceFixedCreate{PriceAmount: 900}, nil), func(c *models.CheckoutCreate) { c.AllowDiscountCodes = new(false) }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := s.checkout(row.product, orNothing(row.edit))
+			b := s.browse(x.URL)
+			require.Equal(t, 200, b.status, b.body)
+			for _, w := range row.want {
+				assert.Contains(t, b.body, w)
+			}
+			assert.Equal(t, name != "no codes", strings.Contains(b.body, `name="discount_code"`))
+		})
+	}
+	x := s.checkout(s.plan("Pro", 2000).ID, func(c *models.CheckoutCreate) { c.ReturnURL = new("https://shop.example/cart") })
+	require.NoError(t, s.srv.FailCheckout(x.ID))
+	b := s.browse(x.URL)
+	assert.Contains(t, b.body, "failed")
+	assert.Contains(t, b.body, "https://shop.example/cart")
+	assert.Contains(t, s.browse(x.URL+"/confirmation").body, "failed")
+}
+
+func orNothing(f func(*models.CheckoutCreate)) func(*models.CheckoutCreate) {
+	if f == nil {
+		return func(*models.CheckoutCreate) {}
+	}
+	return f
+}
+
 func TestPortalPage(t *testing.T) {
 	s := newShop(t)
 	meter := must(s.client.Meters.Create(t.Context(), models.MeterCreate{Name: "Requests", Aggregation: models.Count(),
