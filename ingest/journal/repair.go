@@ -1,0 +1,119 @@
+package journal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// repair makes the files readable for the library, which refuses a log that does not end with a whole record. It reports what
+// it cannot keep. A file of the log is named by the index of its first record, and holds each record after its length.
+func repair(dir string, damage func(error)) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	type segment struct {
+		name  string
+		index uint64
+	}
+	var segments []segment
+	for _, e := range entries {
+		name := e.Name()
+		if len(name) < 20 || strings.HasSuffix(name, ".damaged") || strings.HasSuffix(name, ".TEMP") || e.IsDir() {
+			continue
+		}
+		if index, err := strconv.ParseUint(name[:20], 10, 64); err == nil && index > 0 {
+			if strings.HasSuffix(name, ".START") {
+				segments = nil // the library was removing what is before it
+			}
+			segments = append(segments, segment{name, index})
+		}
+	}
+	for n, s := range segments {
+		path := filepath.Join(dir, s.name)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		good, records := whole(data, n+1 == len(segments))
+		broken := 0
+		for rest := data[:good]; len(rest) > 0; {
+			size, k := binary.Uvarint(rest)
+			// An empty record stands for one that an earlier repair could not keep.
+			if size > 0 && unseal(rest[k:k+int(size)]) == nil {
+				broken++
+			}
+			rest = rest[k+int(size):]
+		}
+		want := records
+		if n+1 < len(segments) {
+			want = segments[n+1].index - s.index
+		}
+		if good == len(data) && records == want {
+			if broken > 0 {
+				damage(fmt.Errorf("journal: %d records in %s have a wrong checksum and are lost", broken, s.name))
+			}
+			continue
+		}
+		// Between whole files the places of the records have to stay, so empty ones stand for those that are lost.
+		fixed := slices.Clone(data[:good])
+		if want < records {
+			return fmt.Errorf("%s has %d records, but the next file begins after %d", s.name, records, want)
+		}
+		fixed = append(fixed, make([]byte, want-records)...)
+		if err := os.WriteFile(path+".damaged", data[good:], 0o600); err != nil {
+			return err
+		}
+		if err := replace(path, fixed); err != nil {
+			return err
+		}
+		damage(fmt.Errorf("journal: %s breaks off: %d bytes after its record %d are not a whole record and were put into %s.damaged (%d other records have a wrong checksum)",
+			s.name, len(data)-good, records, s.name, broken))
+	}
+	return nil
+}
+
+// whole returns how much of a file consists of whole records, and how many these are. At the end of the last file a record
+// whose checksum is wrong is not whole either: room was made for it, but its bytes never got there.
+func whole(data []byte, last bool) (good int, records uint64) {
+	pos, count := 0, uint64(0)
+	for pos < len(data) {
+		size, k := binary.Uvarint(data[pos:])
+		if k <= 0 || size > uint64(len(data)-pos-k) {
+			break
+		}
+		body := data[pos+k : pos+k+int(size)]
+		pos += k + int(size)
+		count++
+		if !last || unseal(body) != nil {
+			good, records = pos, count
+		}
+	}
+	return good, records
+}
+
+// replace writes a file so that it is there either as before or as after.
+func replace(path string, data []byte) error {
+	temp := path + ".repair"
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		_ = f.Close()
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(temp, path)
+}
