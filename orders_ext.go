@@ -33,3 +33,40 @@ func (s *OrderService) bought(ctx context.Context, customer string, params Order
 	page, err := s.List(ctx, &params, opts...)
 	return err == nil && len(page.Items) > 0, err
 }
+
+// WaitForInvoice returns a link to the invoice of an order. If there is none yet, it has one made and asks until it is
+// there, which takes some seconds. A context without a deadline is given five minutes; when the time is over, the error
+// matches [context.DeadlineExceeded], and a later call goes on waiting.
+//
+// Scope: orders:read. Errors: [ErrNotFound], [ErrOrderNotEligibleForInvoice], [ErrMissingInvoiceBillingDetails].
+func (s *OrderService) WaitForInvoice(ctx context.Context, id string, opts ...CallOption) (*models.OrderInvoice, error) {
+	ctx, cancel := boundedBy(ctx, documentWait)
+	defer cancel()
+	asked := false
+	return poll(ctx, "orders:invoice", "the invoice was not ready", func() (*models.OrderInvoice, bool, error) {
+		invoice, err := s.Invoice(ctx, id, opts...)
+		if !errors.Is(err, ErrNotFound) {
+			return invoice, true, err
+		}
+		if asked {
+			return nil, false, nil
+		}
+		err = s.GenerateInvoice(ctx, id, opts...) // tells whether there is such an order
+		asked = err == nil
+		return nil, false, err
+	})
+}
+
+// WaitForReceipt returns a link to the receipt of an order, which works for ten minutes, and asks until it is made. Only
+// orders with a ReceiptNumber have one; for others the error is [ErrNotFound]. A context without a deadline is given five
+// minutes; when the time is over, the error matches [context.DeadlineExceeded].
+//
+// Scope: orders:read. Errors: [ErrNotFound].
+func (s *OrderService) WaitForReceipt(ctx context.Context, id string, opts ...CallOption) (*models.Receipt, error) {
+	ctx, cancel := boundedBy(ctx, documentWait)
+	defer cancel()
+	return poll(ctx, "orders:receipt", "the receipt was not ready", func() (*models.Receipt, bool, error) {
+		receipt, err := s.Receipt(ctx, id, opts...)
+		return receipt, err == nil && !receipt.Pending, err
+	})
+}

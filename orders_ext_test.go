@@ -17,7 +17,7 @@ func sale(t *testing.T, srv *polartest.Server, trial *int) *models.Order {
 	t.Helper()
 	ctx, client := t.Context(), srv.Client()
 	customer, err := client.Customers.Ensure(ctx, models.CustomerCreate{
-		ExternalID: new("user_1"), Email: "ada@example.com", Name: new("Ada"), BillingAddress: &models.Address{Country: "DE"},
+		ExternalID: new("user_1"), Email: "ada@example.com", BillingAddress: &models.Address{Country: "DE"},
 	})
 	require.NoError(t, err)
 	price := []models.ProductPriceCreate{models.ProductPriceFixedCreate{PriceAmount: 1000}}
