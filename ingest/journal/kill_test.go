@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -133,8 +134,11 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if s.reached != nil {
-		s.reached(false)
+	s.mu.Lock()
+	reached := s.reached
+	s.mu.Unlock()
+	if reached != nil {
+		reached(false)
 	}
 	inserted := 0
 	s.mu.Lock()
@@ -146,10 +150,16 @@ func (s *store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.mu.Unlock()
-	if s.reached != nil {
-		s.reached(true)
+	if reached != nil {
+		reached(true)
 	}
 	_, _ = fmt.Fprintf(w, `{"inserted":%d,"duplicates":%d}`, inserted, len(in.Events)-inserted)
+}
+
+func (s *store) hook(f func(stored bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reached = f
 }
 
 // A process that is killed at any moment loses no event whose Track has returned, and none is counted twice.
@@ -173,7 +183,7 @@ func TestKill(t *testing.T) {
 			from += 3000
 		}
 		// The next process sends what the killed ones left; those in between have done so, too, as far as they came.
-		s.reached = nil
+		s.hook(nil)
 		j, err := Open(dir, OnDamage(func(err error) { t.Log(err) }))
 		require.NoError(t, err)
 		client, err := polar.New(polar.Token("polar_oat_test"), polar.WithBaseURL(srv.URL))
@@ -197,6 +207,8 @@ func TestKill(t *testing.T) {
 	assert.Len(t, histogram, 4)
 	assert.GreaterOrEqual(t, kills, 50)
 	missing, twice := 0, 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for seq := range promised {
 		if s.counted[seq] == 0 {
 			missing++
@@ -223,13 +235,14 @@ func killed(t *testing.T, s *store, url, dir, phase string, from, round int) (ac
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	var once sync.Once
-	kill := func() { once.Do(func() { hit = true; _ = cmd.Process.Kill() }) }
-	s.reached = nil
+	var wasHit atomic.Bool
+	kill := func() { once.Do(func() { wasHit.Store(true); _ = cmd.Process.Kill() }) }
+	s.hook(nil)
 	dead := make(chan struct{})
 	requests := 0
 	if phase == inFlight {
 		var mu sync.Mutex
-		s.reached = func(stored bool) {
+		s.hook(func(stored bool) {
 			mu.Lock()
 			defer mu.Unlock()
 			if stored == (round%2 == 0) {
@@ -238,7 +251,7 @@ func killed(t *testing.T, s *store, url, dir, phase string, from, round int) (ac
 					<-dead // it gets no answer
 				}
 			}
-		}
+		})
 	}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
@@ -256,5 +269,5 @@ func killed(t *testing.T, s *store, url, dir, phase string, from, round int) (ac
 	close(dead)
 	err = cmd.Wait()
 	require.ErrorContains(t, err, "killed")
-	return accepted, hit
+	return accepted, wasHit.Load()
 }
