@@ -39,6 +39,7 @@ type Server struct {
 	idle   *sync.Cond // on mu: an attempt to deliver a webhook is over
 	closed bool
 	ids
+	post  ids // of the courier, who works beside the requests: what it makes must not change what they get
 	clock clock
 	at    time.Time // the time of what runs now
 	state
@@ -73,6 +74,9 @@ func Start(opts ...Option) (*Server, error) {
 	}
 	s := &Server{URL: "http://" + l.Addr().String(), config: c, table: t, ids: ids{rand.NewChaCha8(*c.seed)}, wake: make(chan struct{}, 1)}
 	s.idle = sync.NewCond(&s.mu)
+	post := *c.seed
+	post[31] ^= 0xff
+	s.post = ids{rand.NewChaCha8(post)}
 	s.clock.fixed = c.time
 	s.at = s.clock.now()
 	s.clock.floor = s.at

@@ -229,6 +229,35 @@ func TestSameAnswers(t *testing.T) {
 	assert.Contains(t, bodies[0], `"created_at":"2026-10-05T08:00:00Z"`)
 }
 
+// TestSameYear plays a busy year twice, with deliveries in the background.
+func TestSameYear(t *testing.T) {
+	t.Parallel()
+	var runs []string
+	for range 2 {
+		s := newShop(t, polartest.WithSeed(7))
+		cat := must(s.srv.Seed())(t)
+		s.endpoint(newReceiver(t).URL)
+		for i := range 3 {
+			c := s.customer(string(rune('a'+i)) + "@example.com")
+			s.subscribe(c, &cat.Monthly)
+			s.ingest(models.EventCreate{Name: "ai.call", CustomerID: &c.ID, Metadata: models.Metadata{"tokens": 900 * i}})
+			require.NoError(t, s.srv.DeclinePayments(c.ID, i == 2))
+		}
+		s.until(start.AddDate(0, 6, 0))
+		deliveries := s.srv.Deliveries()
+		all := ""
+		for _, path := range []string{"/v1/products/", "/v1/orders/", "/v1/events/", "/v1/benefit-grants/", "/v1/customers/", "/v1/subscriptions/", "/v1/payments/", "/v1/webhooks/deliveries"} {
+			all += strings.ReplaceAll(send(t, s.srv, "GET", path+"?limit=100", s.srv.Token(), "").body, s.srv.URL, "")
+		}
+		for _, d := range deliveries {
+			all += d.String() + string(d.Body)
+		}
+		runs = append(runs, strings.ReplaceAll(all, s.srv.URL, ""))
+	}
+	assert.True(t, runs[0] == runs[1], "the same seed and time make the same year")
+	assert.Greater(t, len(runs[0]), 100_000)
+}
+
 func TestClock(t *testing.T) {
 	t.Parallel()
 	srv := polartest.NewServer(t, polartest.WithTime(start))

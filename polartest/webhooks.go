@@ -395,7 +395,7 @@ func (s *Server) delivered(e *webhookEvent, at time.Time, header http.Header, st
 	s.runDue(s.clock.now())
 	e.attempts++
 	ok := status != nil && *status >= 200 && *status < 300
-	d := &webhookDelivery{event: e, m: models.WebhookDelivery{CreatedAt: s.at, ID: s.uuid(), Succeeded: ok, HTTPCode: status, Response: &response}}
+	d := &webhookDelivery{event: e, m: models.WebhookDelivery{CreatedAt: s.at, ID: s.post.uuid(), Succeeded: ok, HTTPCode: status, Response: &response}}
 	s.deliveries.add(d.m.ID, d)
 	s.delivery = append(s.delivery, Delivery{ID: e.m.ID, EndpointID: e.endpoint.m.ID, URL: e.endpoint.m.URL, Type: e.m.Type, Attempt: e.attempts, SentAt: at, Header: header, Body: e.body,
 		Status: deref(status), Succeeded: ok})
@@ -406,7 +406,7 @@ func (s *Server) delivered(e *webhookEvent, at time.Time, header http.Header, st
 		e.endpoint.failures = 0
 	case e.attempts < deliveryAttempts:
 		wait := min(deliveryFirstWait<<(e.attempts-1), deliveryMostWait)
-		wait = wait/2 + time.Duration(s.source.Uint64()%uint64(wait/2+1))
+		wait = wait/2 + time.Duration(s.post.source.Uint64()%uint64(wait/2+1))
 		e.retry = s.clock.at(s.at.Add(wait), func() { s.outbox = append(s.outbox, e) })
 	default:
 		e.m.Succeeded = new(false)
