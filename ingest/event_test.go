@@ -59,7 +59,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 
 func FuzzTrack(f *testing.F) {
 	f.Add("name", "customer", "key", "value", 1.5, int64(3))
-	f.Add("", "\x00", "_cost", "\xff", -0.0, int64(-1<<63))
+	f.Add("", "\x00", "_cost", "\xff", 0.0, int64(-1<<63))
 	o := defaults()
 	f.Fuzz(func(t *testing.T, name, customer, key, value string, number float64, whole int64) {
 		e := models.EventCreate{Name: name, ExternalCustomerID: &customer, ExternalID: new("id"), Metadata: models.Metadata{key: value, key + "1": number, key + "2": whole}}

@@ -56,10 +56,10 @@ func TestBatches(t *testing.T) {
 			s := newFaultServer()
 			i := newIngester(t, s, WithInterval(3*time.Second))
 			track(t, i, 0, 2)
-			time.Sleep(3*time.Second - 1)
+			time.Sleep(3*time.Second - time.Nanosecond)
 			synctest.Wait()
 			assert.Zero(t, s.count())
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			assert.Equal(t, 1, s.count())
 			track(t, i, 2, 3) // the next one waits as long
