@@ -288,7 +288,7 @@ func TestCheckoutPageAnswers(t *testing.T) {
 		Properties: models.CustomFieldSelectProperties{Options: []models.CustomFieldSelectOption{{Value: "s", Label: "Small"}, {Value: "l", Label: "Large"}}}}))(t)
 	tick := must(s.client.CustomFields.Create(t.Context(), models.CustomFieldCreateCheckbox{Slug: "terms", Name: "Terms", Properties: models.CustomFieldCheckboxProperties{}}))(t)
 	age := must(s.client.CustomFields.Create(t.Context(), models.CustomFieldCreateNumber{Slug: "age", Name: "Age", Properties: models.CustomFieldNumberProperties{}}))(t)
-	seats := must(s.client.Products.Create(t.Context(), models.ProductCreateOneTime{Name: "Team licence", Prices: []models.ProductPriceCreate{models.ProductPriceSeatBasedCreate{
+	seats := must(s.client.Products.Create(t.Context(), models.ProductCreateOneTime{Name: "Team license", Prices: []models.ProductPriceCreate{models.ProductPriceSeatBasedCreate{
 		SeatTiers: models.ProductPriceSeatTiersCreate{Tiers: []models.ProductPriceSeatTier{{MinSeats: 2, MaxSeats: new(10), PricePerSeat: 500}}}}},
 		AttachedCustomFields: []models.AttachedCustomFieldCreate{{CustomFieldID: pick.ID}, {CustomFieldID: tick.ID, Required: true}, {CustomFieldID: age.ID}}}))(t)
 	gift := must(s.client.Products.Create(t.Context(), models.ProductCreateOneTime{Name: "Gift", Prices: []models.ProductPriceCreate{models.ProductPriceCustomCreate{MinimumAmount: new(int64(1000))}}}))(t)
