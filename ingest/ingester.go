@@ -65,9 +65,6 @@ type batch struct {
 // The ingester repeats failed requests by itself, so the retry policy of the client does not matter; its rate limiter,
 // time limit of an attempt and middleware do.
 func New(client *polar.Client, opts ...Option) (*Ingester, error) {
-	if client == nil || client.Events == nil {
-		return nil, errors.New("ingest: client is nil: make one with polar.New")
-	}
 	i := &Ingester{options: defaults(), client: client, start: time.Now(), changed: make(chan struct{})}
 	i.customer = CustomerFrom
 	for n, opt := range opts {
@@ -77,6 +74,12 @@ func New(client *polar.Client, opts ...Option) (*Ingester, error) {
 		if err := opt(&i.options); err != nil {
 			return nil, fmt.Errorf("ingest: %w", err)
 		}
+	}
+	if i.sink == nil && (client == nil || client.Events == nil) {
+		return nil, errors.New("ingest: client is nil: make one with polar.New")
+	}
+	if i.sink != nil && i.journal != nil {
+		return nil, errors.New("ingest: WithSink and WithJournal exclude each other")
 	}
 	if i.journal != nil {
 		if err := i.replay(); err != nil {
@@ -136,12 +139,15 @@ func (i *Ingester) TrackFunc(ctx context.Context, event models.EventCreate, done
 }
 
 func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done func(error)) error {
-	if i == nil || i.client == nil {
+	if i == nil || i.wake == nil {
 		return errNotNew
 	}
 	it, err := i.newItem(event)
 	if err != nil {
 		return err
+	}
+	if i.sink != nil {
+		return i.pass(ctx, &it, done)
 	}
 	it.done = done
 	size := it.wireSize()
@@ -188,6 +194,24 @@ func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done fu
 	}
 	it.flags |= journaled
 	i.pushAndWake(it)
+	return nil
+}
+
+// pass hands an event to the sink in place of the queue.
+func (i *Ingester) pass(ctx context.Context, it *item, done func(error)) error {
+	i.mu.Lock()
+	closed := i.closed
+	i.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if err := i.sink(ctx, it.event()); err != nil {
+		return fmt.Errorf("ingest: handing the event to the sink: %w", err)
+	}
+	i.count(func(s *Stats) { s.Tracked++; s.Sent++ })
+	if done != nil {
+		i.calls.add(func() { done(nil) })
+	}
 	return nil
 }
 
@@ -248,7 +272,7 @@ func (i *Ingester) announce() {
 
 // Stats returns the counters.
 func (i *Ingester) Stats() Stats {
-	if i == nil || i.client == nil {
+	if i == nil || i.wake == nil {
 		return Stats{}
 	}
 	i.mu.Lock()
@@ -271,7 +295,7 @@ func (i *Ingester) count(f func(*Stats)) {
 // Flush sends what was tracked before the call without waiting for full batches, and returns when Polar has all of it or
 // has refused it for good, and the callbacks about it have run. When the context ends first, the error says so and what hinders, and the events go on being sent.
 func (i *Ingester) Flush(ctx context.Context) error {
-	if i == nil || i.client == nil {
+	if i == nil || i.wake == nil {
 		return errNotNew
 	}
 	i.mu.Lock()
@@ -338,7 +362,7 @@ func (i *Ingester) outstanding(seq uint64) int {
 // Close stops taking events, sends those that wait, and releases everything. When the context ends before all are sent, requests
 // under way are broken off, and the error is an [*UnsentError] that holds what is left. Every call returns the outcome of the first.
 func (i *Ingester) Close(ctx context.Context) error {
-	if i == nil || i.client == nil {
+	if i == nil || i.wake == nil {
 		return errNotNew
 	}
 	i.closing.Do(func() { i.closeErr = i.close(ctx) })

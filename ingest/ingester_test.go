@@ -290,7 +290,7 @@ func TestNothingPanics(t *testing.T) {
 	_, err := New(newFaultServer().client(t), nil)
 	require.ErrorContains(t, err, "option 1 is nil")
 	for _, o := range []Option{WithBatchSize(0), WithBatchBytes(10 << 20), WithInterval(0), WithConcurrency(0), WithQueue(0, 1), WithFull(9),
-		WithBackoff(2, 1), WithClock(nil), WithOrganizationID("x"), WithCustomerFunc(nil), WithJournal(nil)} {
+		WithBackoff(2, 1), WithClock(nil), WithOrganizationID("x"), WithCustomerFunc(nil), WithJournal(nil), WithSink(nil)} {
 		_, err := New(newFaultServer().client(t), o)
 		require.Error(t, err)
 	}
@@ -769,4 +769,29 @@ func TestStats(t *testing.T) {
 		assert.EqualValues(t, 4, reports[1].Stats.Sent)
 		require.NoError(t, i.Close(t.Context()))
 	})
+}
+
+func TestSink(t *testing.T) {
+	var got []models.EventCreate
+	broken := errors.New("broken")
+	i, err := New(nil, WithSink(func(_ context.Context, e models.EventCreate) error {
+		if len(got) == 2 {
+			return broken
+		}
+		got = append(got, e)
+		return nil
+	}))
+	require.NoError(t, err)
+	require.NoError(t, i.Track(numbered(0)))
+	require.ErrorIs(t, i.Track(models.EventCreate{}), ErrInvalid)
+	require.NoError(t, i.Tick(WithCustomer(t.Context(), acme), "tick"))
+	require.ErrorIs(t, i.Track(numbered(1)), broken)
+	require.NoError(t, i.Close(t.Context()))
+	require.ErrorIs(t, i.Track(numbered(1)), ErrClosed)
+	require.Len(t, got, 2)
+	for _, e := range got {
+		assert.True(t, isUUID(*e.ExternalID))
+		assert.WithinDuration(t, time.Now(), *e.Timestamp, time.Minute)
+	}
+	assert.EqualValues(t, 2, i.Stats().Tracked)
 }

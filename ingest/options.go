@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/polar-go/polar/models"
 )
 
 // Option is a setting of an [Ingester], for [New].
@@ -25,6 +27,7 @@ type options struct {
 	organization string
 	customer     CustomerFunc
 	journal      Journal
+	sink         func(context.Context, models.EventCreate) error
 
 	onRejected func(*RejectedError)
 	onRequest  func(Request)
@@ -234,6 +237,19 @@ func WithJournal(j Journal) Option {
 			return errors.New("journal is nil")
 		}
 		o.journal = j
+		return nil
+	}
+}
+
+// WithSink makes [Ingester.Track] and the strategies hand each event to f in place of sending it to Polar: to the publisher of a
+// broker (package ingest/nats), from where another process brings it to Polar. The event has been checked and has its
+// ExternalID and Timestamp; f decides about durability, and its error is that of Track. The client of [New] may be nil then.
+func WithSink(f func(ctx context.Context, event models.EventCreate) error) Option {
+	return func(o *options) error {
+		if f == nil {
+			return errors.New("sink is nil")
+		}
+		o.sink = f
 		return nil
 	}
 }

@@ -68,7 +68,7 @@ func (u *usage) event(name string, own models.Metadata) models.EventCreate {
 //	stop := ing.Timer("compute", customer)
 //	defer stop()
 func (i *Ingester) Timer(event string, customer Customer, opts ...UsageOption) func() (time.Duration, error) {
-	if i == nil || i.now == nil {
+	if i == nil || i.wake == nil {
 		return func() (time.Duration, error) { return 0, errNotNew }
 	}
 	u, begin := newUsage(opts), i.now()
@@ -146,7 +146,7 @@ func (i *Ingester) Reader(r io.Reader, event string, customer Customer, opts ...
 // ready reports what keeps usage of the customer from being tracked, before it happens.
 func (i *Ingester) ready(customer Customer) error {
 	switch {
-	case i == nil || i.client == nil:
+	case i == nil || i.wake == nil:
 		return errNotNew
 	case customer.IsZero():
 		return ErrNoCustomer
@@ -283,7 +283,7 @@ func (i *Ingester) served(r *http.Request, status int, event string, opts []Usag
 		}
 		err = i.use(r.Context(), customer, newUsage(opts).event(event, m))
 	}
-	if err != nil && i != nil && i.client != nil {
+	if err != nil && i != nil && i.wake != nil {
 		i.report(err)
 	}
 }
