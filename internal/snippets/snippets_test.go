@@ -34,6 +34,7 @@ func fulfil(context.Context, *models.Order) error { return nil }
 var packages = map[string]string{
 	"context": "context", "errors": "errors", "fmt": "fmt", "httptest": "net/http/httptest", "http": "net/http", "io": "io", "iter": "iter",
 	"log": "log", "os": "os", "slices": "slices", "slog": "log/slog", "strings": "strings", "testing": "testing", "time": "time",
+	"ingest":    "github.com/polar-go/polar/ingest",
 	"polar":     "github.com/polar-go/polar",
 	"models":    "github.com/polar-go/polar/models",
 	"polartest": "github.com/polar-go/polar/polartest",
