@@ -558,7 +558,8 @@ func (c *callbacks) run() {
 func (c *callbacks) call(f func()) {
 	panicked := true
 	defer func() {
-		if recover(); panicked { // also for a panic(nil) or runtime.Goexit
+		_ = recover()
+		if panicked { // also for runtime.Goexit
 			c.panicky()
 		}
 	}()

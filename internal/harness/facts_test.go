@@ -25,7 +25,7 @@ func TestWrongFacts(t *testing.T) {
 		found          string // in one line of what the checks say
 	}{
 		{"types", `{"of":"Dispute","member":"past_due"`, `{"of":"Dispute","member":"overdue"`, "$.past_due: lost"},
-		{"types", `{"of":"OrderStatus","value":"void"}`, `{"of":"OrderStatus","value":"voided"}`, `Known reports false for "void"`},
+		{"types", `{"of":"DisputeStatus","value":"prevented"}`, `{"of":"DisputeStatus","value":"averted"}`, `Known reports false for "prevented"`},
 		{"types", `{"of":"MetricDashboardCreate","member":"name"`, `{"of":"MetricDashboardCreate","member":"label"`, "metrics:create_dashboard: $.label: member of models.MetricDashboardCreate is not in the description"},
 		{"types", `{"of":"ProductPriceFixedCreate","member":"amount_type","is":"\"fixed\""`, `{"of":"ProductPriceFixedCreate","member":"amount_type","is":"\"fixt\""`, "models.ProductPriceFixedCreate fits no alternative"},
 		{"types", `{"of":"EventName","member":"occurrences","is":"int"`, `{"of":"EventName","member":"occurrences","is":"string"`, "events:list_names: $: sample 0 is an error"},
