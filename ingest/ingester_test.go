@@ -795,3 +795,26 @@ func TestSink(t *testing.T) {
 	}
 	assert.EqualValues(t, 2, i.Stats().Tracked)
 }
+
+// While Polar does not answer well, one request at a time finds out whether it is back.
+func TestOneProbeDuringAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFaultServer()
+		s.delay = 5 * time.Second
+		s.before = func(*http.Request) (*http.Response, error) { return answer(503, nil, ""), nil }
+		i := newIngester(t, s, WithBatchSize(1))
+		track(t, i, 0, 20)
+		time.Sleep(10 * time.Second) // the first four have failed
+		s.mu.Lock()
+		s.most = 0
+		s.mu.Unlock()
+		time.Sleep(10 * time.Minute)
+		s.mu.Lock()
+		assert.Equal(t, 1, s.most)
+		s.before = nil
+		s.mu.Unlock()
+		require.NoError(t, i.Close(t.Context()))
+		s.exactlyOnce(t, 20)
+		assert.Equal(t, 4, s.most)
+	})
+}
