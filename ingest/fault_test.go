@@ -77,8 +77,11 @@ func (s *faultServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	if s.before != nil {
-		if resp, err := s.before(r); resp != nil || err != nil {
+	s.mu.Lock()
+	before := s.before
+	s.mu.Unlock()
+	if before != nil {
+		if resp, err := before(r); resp != nil || err != nil {
 			return resp, err
 		}
 	}
