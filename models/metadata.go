@@ -1,15 +1,18 @@
 package models
 
 import (
+	"encoding"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/polar-go/polar/internal/jsonx"
@@ -81,6 +84,29 @@ func shorten(s string) string {
 	return string([]rune(s)[:maxMetadataKey]) + "…"
 }
 
+// isScalar tells whether a value may be written as a string, a number or a bool: by its kind, behind a few pointers at most,
+// or by a method of its own.
+func isScalar(v any) bool {
+	rv := reflect.ValueOf(v)
+	for range 4 {
+		if rv.IsValid() && rv.CanInterface() {
+			switch rv.Interface().(type) {
+			case stdjson.Marshaler, json.MarshalerTo, encoding.TextMarshaler:
+				return true
+			}
+		}
+		switch rv.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			rv = rv.Elem()
+		case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array, reflect.Invalid:
+			return false
+		default:
+			return true
+		}
+	}
+	return false
+}
+
 func checkMetadataValue(v any) error {
 	switch v := v.(type) {
 	case nil:
@@ -100,7 +126,10 @@ func checkMetadataValue(v any) error {
 		}
 		return nil
 	}
-	// Another type counts as what it is written as.
+	// Another type counts as what it is written as. Lists, maps and pointers without an end are not written at all.
+	if !isScalar(v) {
+		return fmt.Errorf("the value, a %T, must be a string, a number or a bool", v)
+	}
 	raw, err := jsonx.Marshal(v)
 	if err != nil {
 		if f, ok := toFloat(v); ok {

@@ -288,3 +288,22 @@ func TestCustomFieldData(t *testing.T) {
 	b, ok := c.Bool("b")
 	assert.True(t, ok && b)
 }
+
+func TestMetadataRefusesValuesWithoutAnEnd(t *testing.T) {
+	t.Parallel()
+	type loop *loop
+	var p loop
+	p = &p
+	list := []any{nil}
+	list[0] = list
+	m := map[string]any{}
+	m["m"] = m
+	for _, v := range []any{p, list, m, struct{ X int }{1}, []string{"a"}, func() {}} {
+		assert.ErrorContains(t, models.Metadata{"k": v}.Validate(), `metadata key "k"`)
+	}
+	text := "x"
+	type plan string
+	for _, v := range []any{&text, plan("pro"), int8(3), new(2.5)} {
+		assert.NoError(t, models.Metadata{"k": v}.Validate())
+	}
+}
