@@ -38,7 +38,8 @@ func (e Environment) BaseURL() string {
 }
 
 // Client is the API as a merchant's server uses it: one field for each resource. It is made by [New], is safe for
-// concurrent use, and holds no connection that would have to be closed. The zero Client refuses every call.
+// concurrent use, and holds no connection that would have to be closed. The zero Client has no
+// services, and its own methods only return an error.
 type Client struct {
 	Organizations     *OrganizationService
 	Subscriptions     *SubscriptionService

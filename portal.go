@@ -2,7 +2,8 @@ package polar
 
 // Portal is the Customer Portal API, as one customer uses it: one field for each resource. Its credential is the token of
 // a customer or member session, or [Anonymous] for the public calls, such as those for license keys in a program that
-// runs on the customer's computer. It is safe for concurrent use. The zero Portal refuses every call.
+// runs on the customer's computer. It is safe for concurrent use. The zero Portal has no
+// services, and its own methods only return an error.
 type Portal struct {
 	BenefitGrants  *PortalBenefitGrantService
 	Customer       *PortalCustomerService
