@@ -109,24 +109,10 @@ func (d Decimal) Float64() (float64, error) {
 // as it is when it is not a number, or has more than a thousand places.
 func (d Decimal) Plain() string {
 	p, ok := parseDecimal(string(d))
-	if !ok || p.point > 1000 || p.point-len(p.digits) < -1000 {
+	if !ok || !p.short() {
 		return string(d)
 	}
-	var b strings.Builder
-	if p.negative {
-		b.WriteByte('-')
-	}
-	switch digits := p.digits; {
-	case digits == "":
-		b.WriteByte('0')
-	case p.point <= 0:
-		b.WriteString("0." + strings.Repeat("0", -p.point) + digits)
-	case p.point >= len(digits):
-		b.WriteString(digits + strings.Repeat("0", p.point-len(digits)))
-	default:
-		b.WriteString(digits[:p.point] + "." + digits[p.point:])
-	}
-	return b.String()
+	return p.plain(0)
 }
 
 // ValidateUnitAmount checks what Polar asks of a price per unit and of the cost of an event: a number with at most 5
@@ -268,6 +254,31 @@ func (p decimalParts) cmp(o decimalParts) int {
 		return s
 	}
 	return s * strings.Compare(p.digits, o.digits)
+}
+
+// short tells whether the number can be written without an exponent in a reasonable space.
+func (p decimalParts) short() bool { return p.point <= 1000 && p.point-len(p.digits) >= -1000 }
+
+// plain writes the number without an exponent, with at least so many digits after the point.
+func (p decimalParts) plain(places int) string {
+	whole, fraction := "0", ""
+	switch digits := p.digits; {
+	case digits == "":
+	case p.point <= 0:
+		fraction = strings.Repeat("0", -p.point) + digits
+	case p.point >= len(digits):
+		whole = digits + strings.Repeat("0", p.point-len(digits))
+	default:
+		whole, fraction = digits[:p.point], digits[p.point:]
+	}
+	fraction += strings.Repeat("0", max(0, places-len(fraction)))
+	if fraction != "" {
+		whole += "." + fraction
+	}
+	if p.negative {
+		return "-" + whole
+	}
+	return whole
 }
 
 func (p decimalParts) text() string {

@@ -9,7 +9,8 @@
 // value as it is, replace it, clear it.
 //
 // Amounts of money are int64 in the smallest unit of the currency, cents for example. Prices per unit and costs can be
-// smaller than that and are a [Decimal].
+// smaller than that and are a [Decimal]. [FormatAmount] and [FormatUnitAmount] write them for people, and [ParseAmount]
+// reads what a person typed.
 //
 // # Alternatives
 //

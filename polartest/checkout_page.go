@@ -317,7 +317,7 @@ func (s *Server) checkoutAnswers(x *checkout, form url.Values) map[string]any {
 	}
 	if v := form.Get("amount"); v != "" {
 		body["amount"] = v
-		if n, ok := readMoney(v, m.Currency); ok {
+		if n, err := models.ParseAmount(v, m.Currency); err == nil {
 			body["amount"] = n
 		}
 	}

@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"math/big"
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,7 +35,7 @@ var embedScript string
 // pageTemplates are read when the first page is asked for.
 var pageTemplates = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("pages").Funcs(template.FuncMap{
-		"money":  money,
+		"money":  models.FormatAmount[string],
 		"day":    func(t time.Time) string { return t.UTC().Format("2 January 2006") },
 		"words":  func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "_", " ") },
 		"period": func(i models.RecurringInterval, n int) string { return every(i, n) },
@@ -172,40 +170,10 @@ func explain(p *pageView, err error) int {
 	return e.status
 }
 
-// noCents are the currencies whose minor unit is the unit itself.
-var noCents = []string{"bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"}
-
-// centsOf is how many minor units make one unit of a currency.
-func centsOf(currency string) int64 {
-	if slices.Contains(noCents, strings.ToLower(currency)) {
-		return 1
-	}
-	return 100
-}
-
-// money writes an amount in a currency's minor unit for people.
-func money(amount int64, currency string) string {
-	return plainMoney(amount, currency) + " " + strings.ToUpper(currency)
-}
-
+// plainMoney writes an amount without its currency, as the form takes it.
 func plainMoney(amount int64, currency string) string {
-	digits := 0
-	if centsOf(currency) == 100 {
-		digits = 2
-	}
-	return big.NewRat(amount, centsOf(currency)).FloatString(digits)
-}
-
-var plainNumber = regexp.MustCompile(`^[0-9]{1,12}(\.[0-9]{1,4})?$`)
-
-// readMoney is the other way round.
-func readMoney(text, currency string) (int64, bool) {
-	if !plainNumber.MatchString(text) {
-		return 0, false
-	}
-	x, _ := new(big.Rat).SetString(text)
-	x.Mul(x, new(big.Rat).SetInt64(centsOf(currency)))
-	return x.Num().Int64(), x.IsInt()
+	number, _, _ := strings.Cut(models.FormatAmount(amount, currency), " ")
+	return number
 }
 
 // every tells how long a billing period is.
@@ -270,9 +238,9 @@ func (s *Server) documentPage(w http.ResponseWriter, r *http.Request, parts []st
 	}
 	lines := []string{title, o.organization.m.Name, "for " + deref(o.m.BillingName), o.m.CreatedAt.UTC().Format(time.DateOnly)}
 	for _, i := range o.m.Items {
-		lines = append(lines, i.Label+"  "+money(i.Amount, o.m.Currency))
+		lines = append(lines, i.Label+"  "+models.FormatAmount(i.Amount, o.m.Currency))
 	}
-	lines = append(lines, "Tax  "+money(o.m.TaxAmount, o.m.Currency), "Total  "+money(o.m.TotalAmount, o.m.Currency))
+	lines = append(lines, "Tax  "+models.FormatAmount(o.m.TaxAmount, o.m.Currency), "Total  "+models.FormatAmount(o.m.TotalAmount, o.m.Currency))
 	w.Header().Set("Content-Type", "application/pdf")
 	_, _ = w.Write(pdf(lines))
 }

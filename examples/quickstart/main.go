@@ -98,7 +98,7 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 	if err != nil {
 		return fmt.Errorf("create a product: %w", err)
 	}
-	say("Product %q costs %s a month.", product.Name, money(cfg.Price))
+	say("Product %q costs %s a month.", product.Name, models.FormatAmount(cfg.Price, models.CurrencyUSD))
 
 	customer, err := client.Customers.Create(ctx, models.CustomerCreate{Email: cfg.Email, Name: &cfg.Customer})
 	if err != nil {
@@ -115,7 +115,7 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 	if err != nil {
 		return fmt.Errorf("create a checkout: %w", err)
 	}
-	say("Checkout for %s is %s.", money(checkout.TotalAmount), checkout.Status)
+	say("Checkout for %s is %s.", models.FormatAmount(checkout.TotalAmount, checkout.Currency), checkout.Status)
 
 	if srv != nil {
 		if err := srv.CompleteCheckout(checkout.ID); err != nil {
@@ -150,9 +150,9 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 	if err != nil {
 		return fmt.Errorf("read the customer's state: %w", err)
 	}
-	say("The customer has %d active subscriptions.", len(state.ActiveSubscriptions))
+	say("Active subscriptions: %d.", len(state.ActiveSubscriptions))
 	for _, s := range state.ActiveSubscriptions {
-		say("  %s, %s a %s, renews on %s", s.Status, money(s.Amount), s.RecurringInterval, s.CurrentPeriodEnd.Format("2 January 2006"))
+		say("  %s, %s a %s, renews on %s", s.Status, models.FormatAmount(s.Amount, s.Currency), s.RecurringInterval, s.CurrentPeriodEnd.Format("2 January 2006"))
 	}
 	for _, m := range state.ActiveMeters {
 		say("  used %g tokens, balance %g", m.ConsumedUnits, m.Balance)
@@ -166,13 +166,11 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 		}
 		count++
 		total += order.TotalAmount
-		say("Order %s for %s: %s, %s", deref(order.InvoiceNumber), order.Description, money(order.TotalAmount), order.Status)
+		say("Order %s for %s: %s, %s", deref(order.InvoiceNumber), order.Description, models.FormatAmount(order.TotalAmount, order.Currency), order.Status)
 	}
-	say("%d orders, %s in all.", count, money(total))
+	say("Orders: %d, %s in all.", count, models.FormatAmount(total, checkout.Currency))
 	return nil
 }
-
-func money(cents int64) string { return fmt.Sprintf("%d.%02d USD", cents/100, cents%100) }
 
 func deref(s *string) string {
 	if s == nil {

@@ -34,9 +34,10 @@ func TestRun(t *testing.T) {
 			fmt.Sprintf("Product %q costs %s a month.", cfg.Product, price),
 			fmt.Sprintf("Customer %s <%s> exists.", cfg.Customer, cfg.Email),
 			"the checkout is succeeded",
+			"Active subscriptions: 1.",
 			fmt.Sprintf("active, %s a month", price),
 			fmt.Sprintf("Order ACME-0001 for %s: %s, paid", cfg.Product, price),
-			fmt.Sprintf("1 orders, %s in all.", price),
+			fmt.Sprintf("Orders: 1, %s in all.", price),
 		} {
 			assert.Contains(t, out.String(), want)
 		}

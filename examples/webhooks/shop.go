@@ -27,10 +27,10 @@ func newRouter(secret string, w io.Writer) (*webhooks.Router, error) {
 	// be paid.
 	webhooks.On(r, func(ctx context.Context, e *webhooks.OrderPaid) error {
 		o := e.Data
-		return say(ctx, "deliver order %s to %s, who paid %s", o.ID, o.Customer.Email, money(o.TotalAmount, o.Currency))
+		return say(ctx, "deliver order %s to %s, who paid %s", o.ID, o.Customer.Email, models.FormatAmount(o.TotalAmount, o.Currency))
 	})
 	webhooks.On(r, func(ctx context.Context, e *webhooks.OrderRefunded) error {
-		return say(ctx, "%s of order %s went back", money(e.Data.RefundedAmount, e.Data.Currency), e.Data.ID)
+		return say(ctx, "%s of order %s went back", models.FormatAmount(e.Data.RefundedAmount, e.Data.Currency), e.Data.ID)
 	})
 
 	// Access ends with revoked, not with canceled.
@@ -65,10 +65,6 @@ func newRouter(secret string, w io.Writer) (*webhooks.Router, error) {
 	// All others. Without this they would be acknowledged, too, but not printed.
 	r.Default(func(context.Context, webhooks.Event) error { return nil })
 	return r, r.Err()
-}
-
-func money(cents int64, currency string) string {
-	return fmt.Sprintf("%d.%02d %s", cents/100, cents%100, strings.ToUpper(currency))
 }
 
 type notesKey struct{}
