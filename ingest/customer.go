@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/polar-go/polar/models"
 )
@@ -46,14 +47,23 @@ func (i *Ingester) find(ctx context.Context) (Customer, error) {
 	if i == nil || i.customer == nil {
 		return Customer{}, errNotNew
 	}
-	c, ok := i.customer(ctx)
-	if !ok || c.IsZero() {
+	var c Customer
+	err := contain(func() error {
+		if found, ok := i.customer(ctx); ok {
+			c = found
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return Customer{}, fmt.Errorf("ingest: the customer function failed: %w", err)
+	case c.IsZero():
 		return Customer{}, ErrNoCustomer
 	}
 	return c, nil
 }
 
-// use tracks usage of a customer.
+// use tracks usage of a customer that has happened, whether its request is still wanted or not.
 func (i *Ingester) use(ctx context.Context, c Customer, e models.EventCreate) error {
 	if c.IsZero() {
 		return ErrNoCustomer

@@ -66,6 +66,22 @@ func (e *RejectedError) Error() string {
 // Unwrap returns Polar's answer.
 func (e *RejectedError) Unwrap() error { return e.Err }
 
+// StoreError is the failure of the journal of [WithJournal] or of the sink of [WithSink] to take an event. It is not always
+// known whether they have it all the same: a broker may have stored what it did not confirm in time.
+type StoreError struct {
+	// Event is the event with the ExternalID and the Timestamp that it was given. To try again, track this one: however many
+	// copies of it arrive, Polar counts one.
+	Event models.EventCreate
+	// Err is the failure.
+	Err error
+}
+
+// Error says why the event was not stored, but no data of the event.
+func (e *StoreError) Error() string { return "ingest: the event was not stored: " + e.Err.Error() }
+
+// Unwrap returns the failure.
+func (e *StoreError) Unwrap() error { return e.Err }
+
 // UnsentError is returned by [Ingester.Close] when events were left.
 type UnsentError struct {
 	// Events are the events that Polar has not confirmed, in the order in which they were tracked. Some may have arrived all the

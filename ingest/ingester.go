@@ -117,7 +117,7 @@ func (i *Ingester) replay() error {
 }
 
 // Track queues an event and returns. An error means that the event was not taken: [ErrInvalid], [ErrFull], [ErrClosed], or a
-// failure of the journal. It never waits for the network, and with the policy [FullBlock] only for room in the queue.
+// [*StoreError] of the journal or the sink. It never waits for the network, and with the policy [FullBlock] only for room in the queue.
 //
 // The event is stamped with the time unless it has a Timestamp, and gets an ExternalID of its own unless it has one, so that it
 // can be sent again without being counted twice. What the event points to is not used after Track has returned.
@@ -185,12 +185,12 @@ func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done fu
 	i.storing.Add(1)
 	i.mu.Unlock()
 	defer i.storing.Done()
-	it.journal, err = i.journal.Append(it.record())
+	err = contain(func() (err error) { it.journal, err = i.journal.Append(it.record()); return })
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if err != nil {
 		i.release(size)
-		return fmt.Errorf("ingest: storing the event in the journal: %w", err)
+		return &StoreError{it.event(), err}
 	}
 	it.flags |= journaled
 	i.pushAndWake(it)
@@ -205,14 +205,25 @@ func (i *Ingester) pass(ctx context.Context, it *item, done func(error)) error {
 	if closed {
 		return ErrClosed
 	}
-	if err := i.sink(ctx, it.event()); err != nil {
-		return fmt.Errorf("ingest: handing the event to the sink: %w", err)
+	event := it.event()
+	if err := contain(func() error { return i.sink(ctx, event) }); err != nil {
+		return &StoreError{it.event(), err}
 	}
 	i.count(func(s *Stats) { s.Tracked++; s.Sent++ })
 	if done != nil {
 		i.calls.add(func() { done(nil) })
 	}
 	return nil
+}
+
+// contain calls what is not of this package, whose panic is an error.
+func contain(f func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
+	return f()
 }
 
 // room reports whether an event of this size fits. An empty queue takes any.

@@ -270,6 +270,12 @@ var zero float64
 
 type named string
 
+type panickyJournal struct{ Journal }
+
+func (panickyJournal) Append([]byte) (uint64, error)           { panic("x") }
+func (panickyJournal) Replay(func(uint64, []byte) error) error { return nil }
+func (panickyJournal) Close() error                            { return nil }
+
 type panicky struct{}
 
 func (panicky) MarshalJSON() ([]byte, error) { panic("secret") }
@@ -283,6 +289,18 @@ func TestNothingPanics(t *testing.T) {
 		require.Error(t, i.Close(t.Context()))
 		assert.Equal(t, Stats{}, i.Stats())
 	}
+	for _, i := range []*Ingester{
+		newIngester(t, newFaultServer(), WithJournal(panickyJournal{})),
+		newIngester(t, newFaultServer(), WithSink(func(context.Context, models.EventCreate) error { panic("x") })),
+	} {
+		_, ok := errors.AsType[*StoreError](i.Track(numbered(0)))
+		assert.True(t, ok)
+		assert.Zero(t, i.Stats().Queued)
+		require.NoError(t, i.Close(t.Context()))
+	}
+	lost := newIngester(t, newFaultServer(), WithCustomerFunc(func(context.Context) (Customer, bool) { panic("x") }))
+	require.ErrorContains(t, lost.Tick(t.Context(), "tick", nil), "the customer function failed")
+	require.NoError(t, lost.Close(t.Context()))
 	for _, client := range []*polar.Client{nil, {}} {
 		_, err := New(client)
 		require.Error(t, err)
@@ -785,7 +803,16 @@ func TestSink(t *testing.T) {
 	require.NoError(t, i.Track(numbered(0)))
 	require.ErrorIs(t, i.Track(models.EventCreate{}), ErrInvalid)
 	require.NoError(t, i.Tick(WithCustomer(t.Context(), acme), "tick"))
-	require.ErrorIs(t, i.Track(numbered(1)), broken)
+	err = i.Track(numbered(1))
+	require.ErrorIs(t, err, broken)
+	failed, ok := errors.AsType[*StoreError](err)
+	require.True(t, ok)
+	assert.NotContains(t, err.Error(), "user_42")
+	again, ok := errors.AsType[*StoreError](i.Track(failed.Event)) // has its id and time already
+	require.True(t, ok)
+	assert.Equal(t, failed.Event, again.Event)
+	assert.True(t, isUUID(*failed.Event.ExternalID))
+	assert.NotNil(t, failed.Event.Timestamp)
 	require.NoError(t, i.Close(t.Context()))
 	require.ErrorIs(t, i.Track(numbered(1)), ErrClosed)
 	require.Len(t, got, 2)

@@ -3,7 +3,7 @@ package ingest
 import (
 	"bytes"
 	"compress/gzip"
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,7 +28,7 @@ type LLMUsage struct {
 type LLMOption func(*llmTransport)
 
 // LLMCost computes what a call has cost the merchant, in cents, for the member _cost of the event. It reports false when it
-// does not know the model.
+// does not know the model. When it fails, the event is tracked without cost and [OnError] gets the reason.
 func LLMCost(f func(LLMUsage) (cents models.Decimal, ok bool)) LLMOption {
 	return func(t *llmTransport) { t.cost = f }
 }
@@ -62,7 +62,9 @@ func LLMUsageOptions(opts ...UsageOption) LLMOption {
 func (i *Ingester) LLMTransport(base http.RoundTripper, event string, opts ...LLMOption) http.RoundTripper {
 	t := &llmTransport{ing: i, base: base, event: event}
 	for _, opt := range opts {
-		opt(t)
+		if opt != nil {
+			opt(t)
+		}
 	}
 	return t
 }
@@ -108,7 +110,7 @@ func (t *llmTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if provider == "" {
 		provider = providerOf(r.URL.Hostname())
 	}
-	watch := &llmBody{ReadCloser: resp.Body, done: func(u tokens, err error) { t.track(r, customer, provider, u, err) }}
+	watch := &llmBody{ReadCloser: resp.Body, done: func(u tokens) { t.track(r, customer, provider, u) }}
 	watch.stream = strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
 	watch.zipped = resp.Header.Get("Content-Encoding") == "gzip"
 	resp.Body = watch
@@ -120,7 +122,8 @@ func isModelCall(r *http.Request) bool {
 	if r.Method != http.MethodPost {
 		return false
 	}
-	for _, end := range [...]string{"/chat/completions", "/completions", "/responses", "/embeddings", "/messages", ":generateContent", ":streamGenerateContent"} {
+	for _, end := range [...]string{"/chat/completions", "/completions", "/responses", "/embeddings", "/messages", ":generateContent", ":streamGenerateContent",
+		":rawPredict", ":streamRawPredict"} {
 		if strings.HasSuffix(strings.TrimSuffix(r.URL.Path, "/"), end) {
 			return true
 		}
@@ -140,12 +143,9 @@ func providerOf(host string) string {
 	return host
 }
 
-func (t *llmTransport) track(r *http.Request, customer Customer, provider string, seen tokens, err error) {
-	if err == nil && !seen.any {
-		err = ErrNoUsage
-	}
-	if err != nil {
-		t.ing.report(fmt.Errorf("%w (%s)", err, provider))
+func (t *llmTransport) track(r *http.Request, customer Customer, provider string, seen tokens) {
+	if !seen.any {
+		t.ing.report(fmt.Errorf("%w (%s)", ErrNoUsage, provider))
 		return
 	}
 	u := seen.usage()
@@ -162,12 +162,12 @@ func (t *llmTransport) track(r *http.Request, customer Customer, provider string
 	e := newUsage(t.usage).event(t.event, m)
 	e.LLM = &models.LLMMetadata{Vendor: u.Provider, Model: u.Model, InputTokens: u.InputTokens, OutputTokens: u.OutputTokens, TotalTokens: u.TotalTokens,
 		CachedInputTokens: &u.CachedInputTokens}
-	e.Cost, err = t.costOf(u)
-	if err == nil {
-		// The tokens are used, whether the caller still waits for the answer or not.
-		err = t.ing.use(r.Context(), customer, e)
+	var err error
+	if e.Cost, err = t.costOf(u); err != nil {
+		t.ing.report(fmt.Errorf("ingest: the function of LLMCost failed, so the event has no cost: %w", err))
 	}
-	if err != nil {
+	// The tokens are used, whether the caller still waits for the answer or not.
+	if err := t.ing.use(context.WithoutCancel(r.Context()), customer, e); err != nil {
 		t.ing.report(err)
 	}
 }
@@ -176,13 +176,16 @@ func (t *llmTransport) costOf(u LLMUsage) (c *models.CostMetadata, err error) {
 	if t.cost == nil {
 		return nil, nil
 	}
-	defer func() {
-		if recover() != nil {
-			c, err = nil, errors.New("ingest: the function of LLMCost panicked")
+	err = contain(func() error {
+		cents, ok := t.cost(u)
+		if !ok {
+			return nil
 		}
-	}()
-	if cents, ok := t.cost(u); ok {
 		c = &models.CostMetadata{Amount: cents, Currency: "usd"}
+		return cents.ValidateUnitAmount()
+	})
+	if err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -194,15 +197,16 @@ func shortText(s string) string { return shorten(s, 400) }
 type llmBody struct {
 	io.ReadCloser
 	stream, zipped bool
-	done           func(tokens, error)
+	done           func(tokens)
 
-	once sync.Once
+	mu   sync.Mutex // bodies may be closed while they are read
+	over bool
 	seen tokens
 	held []byte // what has been read and not yet looked at: the whole body, or a part of a line
-	long bool   // held was given up
+	long bool   // held was given up: the whole body, or the line that is being read
 }
 
-// maxHeld is how much of a body is kept to find the usage in it.
+// maxHeld is how much of a body, or of a line of a stream, is kept to find the usage in it.
 const maxHeld = 32 << 20
 
 // Read passes on what it reads.
@@ -225,7 +229,22 @@ func (b *llmBody) Close() error {
 }
 
 func (b *llmBody) see(p []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	byLine := b.stream && !b.zipped
 	if b.long {
+		end := bytes.IndexByte(p, '\n')
+		if !byLine || end < 0 {
+			return
+		}
+		b.long, p = false, p[end+1:]
+	}
+	if byLine && bytes.IndexByte(p, '\n') >= 0 {
+		b.held = append(b.held, p...)
+		b.held = b.held[:copy(b.held, b.lines(b.held, false))]
 		return
 	}
 	if len(b.held)+len(p) > maxHeld {
@@ -233,9 +252,6 @@ func (b *llmBody) see(p []byte) {
 		return
 	}
 	b.held = append(b.held, p...)
-	if b.stream && !b.zipped {
-		b.held = b.held[:copy(b.held, b.lines(b.held, false))]
-	}
 }
 
 // lines looks at the complete lines of an event stream and returns the rest.
@@ -256,19 +272,23 @@ func (b *llmBody) lines(data []byte, last bool) []byte {
 }
 
 func (b *llmBody) finish() {
-	b.once.Do(func() {
-		data := b.held
-		b.held = nil
-		if b.zipped {
-			data = unzip(data)
-		}
-		if b.stream {
-			b.lines(data, true)
-		} else {
-			b.seen.read(data)
-		}
-		b.done(b.seen, nil)
-	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	b.over = true
+	data := b.held
+	b.held = nil
+	if b.zipped {
+		data = unzip(data)
+	}
+	if b.stream {
+		b.lines(data, true)
+	} else {
+		b.seen.read(data)
+	}
+	b.done(b.seen)
 }
 
 // unzip returns as much as there is.

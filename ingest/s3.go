@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,9 @@ func S3UsageOptions(opts ...UsageOption) S3Option {
 func (i *Ingester) S3Transport(base http.RoundTripper, event string, opts ...S3Option) http.RoundTripper {
 	t := &s3Transport{ing: i, base: base, event: event, uploads: map[string]*s3Upload{}}
 	for _, opt := range opts {
-		opt(t)
+		if opt != nil {
+			opt(t)
+		}
 	}
 	return t
 }
@@ -233,36 +236,48 @@ func (t *s3Transport) complete(r *http.Request, customer Customer, bucket, key, 
 // s3Body reads the beginning of an answer along.
 type s3Body struct {
 	io.ReadCloser
-	once sync.Once
-	head []byte
 	done func([]byte)
+
+	mu   sync.Mutex // bodies may be closed while they are read
+	over bool
+	head []byte
 }
 
 // Read passes on what it reads.
 func (b *s3Body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if room := 64<<10 - len(b.head); room > 0 {
-		b.head = append(b.head, p[:min(n, room)]...)
-	}
-	if errors.Is(err, io.EOF) {
-		b.once.Do(func() { b.done(b.head) })
-	}
+	b.see(p[:n], errors.Is(err, io.EOF))
 	return n, err
 }
 
 // Close takes what has been read for the whole answer.
 func (b *s3Body) Close() error {
 	err := b.ReadCloser.Close()
-	b.once.Do(func() { b.done(b.head) })
+	b.see(nil, true)
 	return err
 }
+
+func (b *s3Body) see(p []byte, end bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return
+	}
+	b.head = append(b.head, p[:min(len(p), maxHead-len(b.head))]...)
+	if b.over = end; end {
+		b.done(b.head)
+	}
+}
+
+// maxHead is how much of an answer of S3 is looked at.
+const maxHead = 64 << 10
 
 func (t *s3Transport) track(r *http.Request, customer Customer, bucket, key, contentType string, size int64) {
 	m := models.Metadata{"bytes": size, "bucket": shortText(bucket), "key": shortText(key), "strategy": "S3"}
 	if contentType != "" {
 		m["contentType"] = shortText(contentType)
 	}
-	if err := t.ing.use(r.Context(), customer, newUsage(t.usage).event(t.event, m)); err != nil {
+	if err := t.ing.use(context.WithoutCancel(r.Context()), customer, newUsage(t.usage).event(t.event, m)); err != nil {
 		t.ing.report(err)
 	}
 }

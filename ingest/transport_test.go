@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -111,7 +113,7 @@ func TestLLMWithoutEvent(t *testing.T) {
 	rt := u.LLMTransport(respond(func(*http.Request) *http.Response {
 		calls++
 		return answer(status, http.Header{"Content-Type": {"application/json"}}, body)
-	}), "llm", LLMPromptTokens(), LLMProvider("mine"), LLMCost(func(LLMUsage) (models.Decimal, bool) { panic("x") }))
+	}), "llm", LLMPromptTokens(), LLMProvider("mine"), nil)
 	call := func(ctx context.Context, method, path string) error {
 		r, err := http.NewRequestWithContext(ctx, method, "http://llm.test"+path, strings.NewReader("{}"))
 		require.NoError(t, err)
@@ -130,15 +132,187 @@ func TestLLMWithoutEvent(t *testing.T) {
 	require.NoError(t, call(with, "POST", "/v1/messages")) // no usage
 	body = `{"usage":{"prompt_tokens":0,"completion_tokens":0}}`
 	require.NoError(t, call(with, "POST", "/v1/chat/completions")) // zeros
-	body = `{"usage":{"prompt_tokens":1}}`
-	require.NoError(t, call(with, "POST", "/v1/chat/completions")) // cost panics
-	status = 429
-	require.NoError(t, call(with, "POST", "/v1/chat/completions"))
+	body = `{"error":"x"}`
+	for status = range 600 {
+		if status >= 100 && status/100 != 2 {
+			require.NoError(t, call(with, "POST", "/v1/chat/completions"))
+		}
+	}
 	assert.Empty(t, u.done())
-	require.Len(t, u.errs, 3)
+	require.Len(t, u.errs, 2)
 	require.ErrorIs(t, u.errs[0], ErrNoUsage)
 	require.ErrorIs(t, u.errs[1], ErrNoUsage)
-	require.ErrorContains(t, u.errs[2], "LLMCost panicked")
+}
+
+// A cost that cannot be had does not cost the event.
+func TestLLMCostFails(t *testing.T) {
+	for want, cost := range map[string]func(LLMUsage) (models.Decimal, bool){
+		"panic: rates":           func(LLMUsage) (models.Decimal, bool) { panic("rates") },
+		"at most 12 are allowed": func(LLMUsage) (models.Decimal, bool) { return "0.12345678901234567", true },
+		"the amount is missing":  func(LLMUsage) (models.Decimal, bool) { return "", true },
+		"":                       func(LLMUsage) (models.Decimal, bool) { return "x", false },
+	} {
+		u := newUsageTest(t)
+		rt := u.LLMTransport(respond(func(*http.Request) *http.Response {
+			return answer(200, nil, `{"model":"m","usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}`)
+		}), "llm", LLMCost(cost))
+		_, err := ask(t, rt, WithCustomer(t.Context(), acme))
+		require.NoError(t, err)
+		events := u.done()
+		require.Len(t, events, 1)
+		assert.Equal(t, 5.0, events[0]["totalTokens"])
+		assert.NotContains(t, events[0], "_cost")
+		if want == "" {
+			assert.Empty(t, u.errs)
+		} else {
+			require.Len(t, u.errs, 1)
+			assert.ErrorContains(t, u.errs[0], want)
+		}
+	}
+}
+
+// ask calls a model and reads the whole answer.
+func ask(t *testing.T, rt http.RoundTripper, ctx context.Context) (int64, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(ctx, "POST", "http://llm.test/v1/chat/completions", strings.NewReader("{}"))
+	require.NoError(t, err)
+	resp, err := rt.RoundTrip(r)
+	require.NoError(t, err)
+	n, err := io.Copy(io.Discard, resp.Body)
+	require.NoError(t, resp.Body.Close())
+	return n, err
+}
+
+// A stream that is left before its end, that breaks, or that was not asked for its usage.
+func TestLLMStreamsWithoutEnd(t *testing.T) {
+	broken := errors.New("connection reset")
+	anthropic := sse(`{"type":"message_start","message":{"type":"message","model":"claude-x","usage":{"input_tokens":10,"output_tokens":1}}}`, `{"type":"content_block_delta","delta":{"text":"hi"}}`)
+	openai := sse(`{"model":"gpt-x","choices":[{"delta":{"content":"hi"}}]}`)
+	for name, c := range map[string]struct {
+		body   string
+		end    error
+		read   int // then it is closed
+		events int
+	}{
+		"anthropic, left":                {anthropic, nil, len(anthropic) - 20, 1},
+		"anthropic, broken":              {anthropic, broken, 1 << 20, 1},
+		"openai, left":                   {openai, nil, 10, 0},
+		"openai, broken":                 {openai, broken, 1 << 20, 0},
+		"openai, without include_usage":  {openai + sse("[DONE]"), nil, 1 << 20, 0},
+		"openai, include_usage and left": {openai + sse(`{"model":"gpt-x","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":1}}`) + "data: [DO", nil, 1 << 20, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUsageTest(t)
+			rt := u.LLMTransport(respond(func(*http.Request) *http.Response {
+				resp := answer(200, http.Header{"Content-Type": {"text/event-stream"}}, "")
+				var rest io.Reader = strings.NewReader("")
+				if c.end != nil {
+					rest = iotest.ErrReader(c.end)
+				}
+				resp.Body = io.NopCloser(io.MultiReader(strings.NewReader(c.body), rest))
+				return resp
+			}), "llm")
+			// The program has given up, so the context of the request is over when its usage is known.
+			ctx, cancel := context.WithCancel(WithCustomer(t.Context(), acme))
+			r, err := http.NewRequestWithContext(ctx, "POST", "http://llm.test/v1/chat/completions", nil)
+			require.NoError(t, err)
+			resp, err := rt.RoundTrip(r)
+			require.NoError(t, err)
+			got, err := io.ReadAll(io.LimitReader(resp.Body, int64(c.read)))
+			require.ErrorIs(t, err, c.end)
+			assert.Equal(t, c.body[:min(c.read, len(c.body))], string(got))
+			cancel()
+			require.NoError(t, resp.Body.Close())
+			require.NoError(t, resp.Body.Close())
+			events := u.done()
+			require.Len(t, events, c.events)
+			if c.events == 0 {
+				require.Len(t, u.errs, 1)
+				assert.ErrorIs(t, u.errs[0], ErrNoUsage)
+				return
+			}
+			assert.Equal(t, [3]any{10.0, 1.0, 11.0}, [3]any{events[0]["inputTokens"], events[0]["outputTokens"], events[0]["totalTokens"]})
+		})
+	}
+}
+
+// endless is a body of a length that no memory has, and then a tail.
+type endless struct {
+	left int64
+	tail io.Reader
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.left <= 0 {
+		return e.tail.Read(p)
+	}
+	n := min(int64(len(p)), e.left)
+	for i := range p[:n] {
+		p[i] = 'x'
+	}
+	e.left -= n
+	return int(n), nil
+}
+
+// What is kept of an answer is bounded, and a line without end does not hide the usage after it.
+func TestLLMHugeAnswers(t *testing.T) {
+	const usage = `{"model":"m","usage":{"prompt_tokens":2,"completion_tokens":3,"total_tokens":5}}`
+	for name, c := range map[string]struct {
+		contentType string
+		tail        string
+		events      int
+	}{
+		"stream of one line": {"text/event-stream", "\n\n" + sse(usage, "[DONE]"), 1},
+		"one object":         {"application/json", usage, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUsageTest(t)
+			var watched *llmBody
+			rt := u.LLMTransport(respond(func(*http.Request) *http.Response {
+				resp := answer(200, http.Header{"Content-Type": {c.contentType}}, "")
+				resp.Body = io.NopCloser(&endless{left: 5 * maxHeld, tail: strings.NewReader(c.tail)})
+				return resp
+			}), "llm")
+			r, err := http.NewRequestWithContext(WithCustomer(t.Context(), acme), "POST", "http://llm.test/v1/chat/completions", nil)
+			require.NoError(t, err)
+			resp, err := rt.RoundTrip(r)
+			require.NoError(t, err)
+			watched = resp.Body.(*llmBody)
+			buf, most := make([]byte, 1<<20), 0
+			for err == nil {
+				_, err = resp.Body.Read(buf)
+				most = max(most, cap(watched.held))
+			}
+			require.ErrorIs(t, err, io.EOF)
+			assert.LessOrEqual(t, most, 2*maxHeld)
+			assert.Len(t, u.done(), c.events)
+			assert.Len(t, u.errs, 1-c.events)
+		})
+	}
+}
+
+// Usage that has happened is tracked although the client has gone meanwhile.
+func TestUsageOfThoseWhoHaveGone(t *testing.T) {
+	var got []string
+	i, err := New(nil, WithSink(func(ctx context.Context, e models.EventCreate) error {
+		got = append(got, e.Name)
+		return ctx.Err()
+	}), OnError(func(err error) { t.Error(err) }))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(WithCustomer(t.Context(), acme))
+	base := respond(func(*http.Request) *http.Response {
+		cancel()
+		return answer(200, nil, `{"usage":{"prompt_tokens":2}}`)
+	})
+	_, err = ask(t, i.LLMTransport(base, "llm"), ctx)
+	require.NoError(t, err)
+	put, err := http.NewRequestWithContext(ctx, "PUT", "http://s3.test/b/k", strings.NewReader("x"))
+	require.NoError(t, err)
+	_, err = i.S3Transport(base, "s3").RoundTrip(put)
+	require.NoError(t, err)
+	i.Middleware("http")(http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/", nil))
+	require.NoError(t, i.Close(t.Context()))
+	assert.Equal(t, []string{"llm", "s3", "http"}, got)
 }
 
 func TestLLMOlderKeys(t *testing.T) {

@@ -38,13 +38,19 @@ func UsageUnit(unit time.Duration) UsageOption {
 
 // UsageContext sets the context that limits how long the policy [FullBlock] waits, when usage is reported.
 func UsageContext(ctx context.Context) UsageOption {
-	return func(u *usage) { u.ctx = ctx }
+	return func(u *usage) {
+		if ctx != nil {
+			u.ctx = ctx
+		}
+	}
 }
 
 func newUsage(opts []UsageOption) *usage {
 	u := &usage{ctx: context.Background(), unit: time.Millisecond}
 	for _, opt := range opts {
-		opt(u)
+		if opt != nil {
+			opt(u)
+		}
 	}
 	return u
 }
@@ -281,7 +287,8 @@ func (i *Ingester) served(r *http.Request, status int, event string, opts []Usag
 		if r.Pattern != "" {
 			m["route"] = r.Pattern
 		}
-		err = i.use(r.Context(), customer, newUsage(opts).event(event, m))
+		// The call was served, whether the client has waited for the answer or not.
+		err = i.use(context.WithoutCancel(r.Context()), customer, newUsage(opts).event(event, m))
 	}
 	if err != nil && i != nil && i.wake != nil {
 		i.report(err)

@@ -9,6 +9,10 @@
 // An event whose Track has returned is in the files, and survives the end of the process however it comes. To survive a loss of
 // power as well, use [WithSync]: Track then returns when the disk has the event, which many callers share.
 //
+// When the disk refuses a record, half of it may be in the files. It is cut off at once, so that an event whose Track failed is not
+// sent by the next process behind the caller's back. Should the disk refuse that too, nothing more is taken until it works, and
+// [ingest.StoreError] has the event with its id, by which tracking it again cannot count it twice.
+//
 // The files are those of github.com/tidwall/wal; each record has a checksum. A folder belongs to one process at a time.
 package journal
 
@@ -66,8 +70,8 @@ type Journal struct {
 	damage func(error)
 	lock   *flock.Flock
 
-	compactAt  int64             // size of the files from which on they are compacted
-	compacting func(step string) // is called at the steps of a compaction, for tests
+	compactAt int64                   // size of the files from which on they are compacted
+	step      func(name string) error // is called before steps of the work, for tests; an error stands for the disk's
 
 	mu      sync.Mutex
 	log     *wal.Log
@@ -75,6 +79,7 @@ type Journal struct {
 	first   uint64            // position of the first record in the files
 	live    map[uint64]int32  // sizes of the events that are not done
 	moved   map[uint64]uint64 // where an event is whose owner was told another position
+	owed    []uint64          // positions of events that are done, which the disk did not take yet
 	bytes   int64             // in the files
 	liveSum int64             // sum of live
 	replay  []uint64          // positions of what an earlier process left
@@ -82,7 +87,7 @@ type Journal struct {
 	writing bool
 	closed  bool
 	idle    *sync.Cond
-	failed  error
+	failed  error // of a write, until what it left in the files is cut off
 }
 
 // entry is an event, sealed, or the positions of events that are done.
@@ -101,10 +106,12 @@ type group struct {
 
 // Open opens the journal in a folder, which it makes if there is none.
 func Open(dir string, opts ...Option) (*Journal, error) {
-	j := &Journal{dir: dir, live: map[uint64]int32{}, moved: map[uint64]uint64{}, compactAt: 2 * segmentSize, damage: func(error) {}, compacting: func(string) {}}
+	j := &Journal{dir: dir, live: map[uint64]int32{}, moved: map[uint64]uint64{}, compactAt: 2 * segmentSize, damage: func(error) {}, step: func(string) error { return nil }}
 	j.idle = sync.NewCond(&j.mu)
 	for _, opt := range opts {
-		opt(j)
+		if opt != nil {
+			opt(j)
+		}
 	}
 	if j.damage == nil {
 		j.damage = func(error) {}
@@ -130,21 +137,24 @@ func (j *Journal) open() error {
 	if err := repair(j.dir, j.damage); err != nil {
 		return fmt.Errorf("journal: repairing the folder: %w", err)
 	}
-	log, err := wal.Open(j.dir, &wal.Options{NoSync: true, SegmentSize: segmentSize, AllowEmpty: true, NoCopy: true, DirPerms: 0o700, FilePerms: 0o600})
-	if err != nil {
+	if err := j.openLog(); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.log = log
-	if j.first, err = log.FirstIndex(); err == nil {
-		j.last, err = log.LastIndex()
-	}
-	if err == nil {
-		err = j.scan()
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("journal: %w", err), log.Close())
+	j.last, _ = j.log.LastIndex()
+	if err := j.scan(); err != nil {
+		return errors.Join(fmt.Errorf("journal: %w", err), j.log.Close())
 	}
 	return nil
+}
+
+func (j *Journal) openLog() error {
+	log, err := wal.Open(j.dir, &wal.Options{NoSync: true, SegmentSize: segmentSize, AllowEmpty: true, NoCopy: true, DirPerms: 0o700, FilePerms: 0o600})
+	if err != nil {
+		return err
+	}
+	j.log = log
+	j.first, err = log.FirstIndex()
+	return err
 }
 
 // scan finds the events that are not done.
@@ -229,7 +239,8 @@ func (j *Journal) Append(record []byte) (uint64, error) {
 	return j.append(entry{sealed: seal(kindEvent, record)})
 }
 
-// Done marks records as no longer needed, and compacts the files when most of them are.
+// Done marks records as no longer needed, and compacts the files when most of them are. After an error the marks are written with
+// what comes next; if the process ends before, the next one sends these events once more, which Polar does not count.
 func (j *Journal) Done(positions []uint64) error {
 	if len(positions) == 0 {
 		return nil
@@ -270,19 +281,52 @@ func (j *Journal) append(e entry) (uint64, error) {
 // write stores a group. The lock is held, and given up while the disk works; only one writes at a time.
 func (j *Journal) write(g *group) {
 	defer close(g.done)
-	if g.err = j.reopen(); g.err != nil {
+	if len(j.owed) > 0 {
+		g.entries = append(g.entries, entry{done: j.owed})
+		j.owed = nil
+	}
+	events := 0
+	for n := range g.entries {
+		e := &g.entries[n]
+		if e.sealed != nil {
+			events++
+			continue
+		}
+		e.done = j.whereabouts(e.done)
+		e.sealed = seal(kindDone, doneRecord(e.done))
+		for _, pos := range e.done {
+			j.forget(pos)
+		}
+	}
+	if g.err = j.store(g); g.err != nil {
+		for _, e := range g.entries {
+			j.owed = append(j.owed, e.done...)
+		}
+		if j.failed != nil || len(j.live) > 0 || j.first > j.last {
+			return
+		}
+		// Nothing of what fills the disk is needed any more, so there is no record to write: the files can go.
+		if err := j.compact(); err == nil && events == 0 {
+			g.err = nil
+		}
 		return
+	}
+	if events < len(g.entries) && j.bytes >= j.compactAt && j.liveSum <= j.bytes/4 {
+		if err := j.compact(); err != nil {
+			j.damage(err) // the group is stored all the same
+		}
+	}
+}
+
+// store writes the records of a group.
+func (j *Journal) store(g *group) error {
+	if err := j.restore(); err != nil {
+		return err
 	}
 	g.first = j.last + 1
 	var batch wal.Batch
-	size, ended := int64(0), false
-	for n := range g.entries {
-		e := &g.entries[n]
-		if e.sealed == nil {
-			ended = true
-			e.done = j.whereabouts(e.done)
-			e.sealed = seal(kindDone, doneRecord(e.done))
-		}
+	size := int64(0)
+	for n, e := range g.entries {
 		batch.Write(g.first+uint64(n), e.sealed)
 		size += int64(len(e.sealed))
 	}
@@ -293,10 +337,7 @@ func (j *Journal) write(g *group) {
 	}
 	j.mu.Lock()
 	if err != nil {
-		// What is in the files now is not known: they are looked through again before the next record.
-		g.err = fmt.Errorf("journal: %w", err)
-		j.failed = g.err
-		return
+		return j.fail(err)
 	}
 	j.last += uint64(len(g.entries))
 	j.bytes += size
@@ -305,15 +346,8 @@ func (j *Journal) write(g *group) {
 			j.live[g.first+uint64(n)] = int32(len(e.sealed))
 			j.liveSum += int64(len(e.sealed))
 		}
-		for _, pos := range e.done {
-			j.forget(pos)
-		}
 	}
-	if ended {
-		if err := j.compact(); err != nil {
-			j.damage(err) // the group is stored all the same
-		}
-	}
+	return nil
 }
 
 // whereabouts returns where records are that compactions may have moved.
@@ -330,8 +364,18 @@ func (j *Journal) whereabouts(positions []uint64) []uint64 {
 
 // flush waits for the disk, for the names of new files as well.
 func (j *Journal) flush() error {
-	if err := j.log.Sync(); err != nil || runtime.GOOS == "windows" {
+	if err := j.step("sync"); err != nil {
 		return err
+	}
+	if err := j.log.Sync(); err != nil {
+		return err
+	}
+	return j.flushDir()
+}
+
+func (j *Journal) flushDir() error {
+	if runtime.GOOS == "windows" {
+		return nil // folders cannot be flushed there
 	}
 	dir, err := os.Open(j.dir)
 	if err != nil {
@@ -341,46 +385,44 @@ func (j *Journal) flush() error {
 	return dir.Sync()
 }
 
-// reopen recovers from a failed write, such as of a full disk. Events of that write were not promised to anybody; those that
-// got into the files all the same are dropped, since their callers know that they failed.
-func (j *Journal) reopen() error {
+// fail takes note of a failed write, of which any part may be in the files, and tries at once to undo it: the process may
+// end before the next record.
+func (j *Journal) fail(err error) error {
+	j.failed = fmt.Errorf("journal: %w", err)
+	err = j.failed
+	_ = j.restore() // or else before the next record
+	return err
+}
+
+// restore undoes what a failed write, such as to a full disk, has left in the files. Its events were not promised to anybody.
+func (j *Journal) restore() error {
 	if j.failed == nil {
 		return nil
 	}
 	_ = j.log.Close() // may fail again; all that matters is in the files
-	kept := j.live
-	j.live, j.liveSum, j.bytes, j.replay = map[uint64]int32{}, 0, 0, nil
-	if err := j.open(); err != nil {
-		j.live = kept
-		return err
+	err := j.step("cut")
+	if err == nil {
+		err = cut(j.dir, j.last)
 	}
-	var unknown []uint64
-	for pos := range j.live {
-		if _, known := kept[pos]; !known {
-			unknown = append(unknown, pos)
-		}
+	if err == nil {
+		err = j.flushDir()
 	}
-	j.replay, j.failed = nil, nil
-	for _, pos := range unknown {
-		j.forget(pos)
+	if err == nil {
+		err = j.openLog()
 	}
-	if len(unknown) > 0 {
-		if err := j.log.Write(j.last+1, seal(kindDone, doneRecord(unknown))); err != nil {
-			j.failed = err
-			return fmt.Errorf("journal: %w", err)
-		}
-		j.last++
+	if err != nil {
+		return fmt.Errorf("journal: undoing a write that has failed: %w", errors.Join(err, j.failed))
 	}
+	j.failed = nil
 	return nil
 }
 
 // compact removes what is done from the front of the files. What is still needed among much that is done is written anew at
 // the end first, so that one event that Polar does not take cannot make the files grow for ever.
 func (j *Journal) compact() error {
-	if j.bytes < j.compactAt || j.liveSum > j.bytes/4 {
-		return nil
+	if err := j.step("begin"); err != nil {
+		return fmt.Errorf("journal: %w", err)
 	}
-	j.compacting("begin")
 	next := j.last + 1
 	var batch wal.Batch
 	old := slices.Sorted(maps.Keys(j.live))
@@ -398,12 +440,10 @@ func (j *Journal) compact() error {
 		size += int64(len(rec))
 	}
 	if err := j.log.WriteBatch(&batch); err != nil {
-		j.failed = err
-		return fmt.Errorf("journal: %w", err)
+		return j.fail(err)
 	}
 	if err := j.flush(); err != nil {
-		j.failed = err
-		return fmt.Errorf("journal: %w", err)
+		return j.fail(err)
 	}
 	for n, pos := range old {
 		owner := pos
@@ -416,13 +456,18 @@ func (j *Journal) compact() error {
 		delete(j.live, pos)
 	}
 	j.last += uint64(len(old))
-	j.compacting("copied")
-	if err := j.log.TruncateFront(next); err != nil {
-		j.failed = err
+	j.bytes += size
+	err := j.step("copied")
+	if err == nil {
+		err = j.log.TruncateFront(next)
+	}
+	if err != nil {
+		return j.fail(err)
+	}
+	j.first, j.bytes, j.owed = next, size, nil // what was owed is gone with the rest
+	if err := j.step("end"); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.first, j.bytes = next, size
-	j.compacting("end")
 	return nil
 }
 
@@ -457,9 +502,15 @@ func (j *Journal) Close() error {
 	for j.writing {
 		j.idle.Wait()
 	}
-	var err error
-	if len(j.live) == 0 && j.failed == nil && j.first <= j.last {
+	if len(j.owed) > 0 {
+		j.write(&group{done: make(chan struct{})}) // the last chance; without it Polar gets these events once more
+	}
+	err := j.restore()
+	if err == nil && len(j.live) == 0 && j.first <= j.last {
 		err = j.log.TruncateFront(j.last + 1) // nothing to read the next time
 	}
-	return errors.Join(err, j.log.Close(), j.lock.Unlock())
+	if closed := j.log.Close(); j.failed == nil {
+		err = errors.Join(err, closed)
+	}
+	return errors.Join(err, j.lock.Unlock())
 }

@@ -110,10 +110,11 @@ func TestCompaction(t *testing.T) {
 	j := open(t, dir)
 	j.compactAt = 4000
 	compactions := 0
-	j.compacting = func(step string) {
-		if step == "end" {
+	j.step = func(name string) error {
+		if name == "end" {
 			compactions++
 		}
+		return nil
 	}
 	stays := appendAll(t, j, "stays", "too")
 	for range 500 {
@@ -213,20 +214,97 @@ func TestDamageInTheMiddle(t *testing.T) {
 	}
 }
 
-func TestFailedWrite(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t, dir)
-	p := appendAll(t, j, "a", "b")
-	require.NoError(t, j.log.Close()) // stands for a disk that fails
-	_, err := j.Append([]byte("failed"))
-	require.Error(t, err)
-	appendAll(t, j, "c")
-	require.NoError(t, j.Done(p[:1]))
-	require.NoError(t, j.Close())
-	j = open(t, dir)
-	assert.Equal(t, []string{"b", "c"}, replayed(t, j))
+// dies returns the journal that the next process would open if this one ended now.
+func dies(t *testing.T, dir string) *Journal {
+	t.Helper()
+	next := t.TempDir()
+	require.NoError(t, os.CopyFS(next, os.DirFS(dir)))
+	return open(t, next, OnDamage(func(err error) { t.Error(err) }))
+}
 
-	require.ErrorIs(t, j.Replay(func(uint64, []byte) error { return errors.New("no") }), nil, "it is over")
+// writeGroup writes entries in one group, as callers that come at the same time do.
+func writeGroup(j *Journal, entries ...entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	g := &group{entries: entries, done: make(chan struct{})}
+	j.write(g)
+	return g.err
+}
+
+var errDisk = errors.New("input/output error")
+
+// A record that was written whole and then not confirmed by the disk is none of the next process's.
+func TestDiskDoesNotConfirm(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, WithSync())
+	p := appendAll(t, j, "a", "b")
+	broken := map[string]bool{"sync": true}
+	j.step = func(name string) error {
+		if broken[name] {
+			return errDisk
+		}
+		return nil
+	}
+	_, err := j.Append([]byte("failed"))
+	require.ErrorIs(t, err, errDisk)
+	assert.Equal(t, []string{"a", "b"}, replayed(t, dies(t, dir)))
+
+	// The disk does not even let it be undone: nothing more is taken until it does.
+	broken["cut"] = true
+	for range 2 {
+		_, err = j.Append([]byte("failed"))
+		require.ErrorIs(t, err, errDisk)
+	}
+	clear(broken)
+	p = append(p, appendAll(t, j, "c")...)
+	assert.Equal(t, []string{"a", "b", "c"}, replayed(t, dies(t, dir)))
+
+	// What is done and cannot be written is not done for the next process, which does no harm, and is written with what comes next.
+	broken["sync"] = true
+	require.ErrorIs(t, j.Done(p[1:2]), errDisk)
+	assert.Equal(t, []string{"a", "b", "c"}, replayed(t, dies(t, dir)))
+	clear(broken)
+	appendAll(t, j, "d")
+	assert.Equal(t, []string{"a", "c", "d"}, replayed(t, dies(t, dir)))
+	broken["sync"] = true
+	require.ErrorIs(t, j.Done(p[:1]), errDisk)
+	clear(broken)
+	require.NoError(t, j.Close())
+	assert.Equal(t, []string{"c", "d"}, replayed(t, open(t, dir)), "or at the end")
+}
+
+// A compaction that breaks off at any step leaves each event once, and those that are done are done.
+func TestCompactionFails(t *testing.T) {
+	for _, at := range []string{"begin", "sync", "copied", "cut", "end"} {
+		t.Run(at, func(t *testing.T) {
+			dir := t.TempDir()
+			var damage []error
+			j := open(t, dir, OnDamage(func(err error) { damage = append(damage, err) }))
+			j.compactAt = 500
+			p := appendAll(t, j, "stays", "goes")
+			failures := 0
+			j.step = func(name string) error {
+				if name == at || at == "cut" && name == "copied" {
+					failures++
+					return errDisk
+				}
+				return nil
+			}
+			for failures == 0 {
+				_ = j.Done(appendAll(t, j, "a record of some length"))
+			}
+			require.NotEmpty(t, damage)
+			assert.Contains(t, replayed(t, dies(t, dir)), "stays")
+			j.step = func(string) error { return nil }
+			require.NoError(t, j.Done(p[1:]))
+			for range 100 {
+				require.NoError(t, j.Done(appendAll(t, j, "a record of some length")))
+			}
+			assert.Less(t, j.bytes, int64(700))
+			assert.Equal(t, []string{"stays"}, replayed(t, dies(t, dir)))
+			require.NoError(t, j.Close())
+		})
+	}
 }
 
 func BenchmarkAppend(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -61,11 +62,12 @@ func child(task []string) {
 		j.compactAt = 30_000
 		steps := []string{"begin", "copied", "end"}
 		n, _ := strconv.Atoi(from)
-		j.compacting = func(step string) {
+		j.step = func(step string) error {
 			if step == steps[n%3] {
 				say("@")
 				select {}
 			}
+			return nil
 		}
 	}
 	options = append(options, ingest.WithJournal(&watched{Journal: j, phase: phase, say: say}))
@@ -270,4 +272,34 @@ func killed(t *testing.T, s *store, url, dir, phase string, from, round int) (ac
 	err = cmd.Wait()
 	require.ErrorContains(t, err, "killed")
 	return accepted, wasHit.Load()
+}
+
+// The worst of all: the disk takes an event, does not confirm it, and does not let it be undone before the process ends. The caller
+// knows that Track failed and tracks it again with the id that the error tells, so it is counted once, whichever copy arrives.
+func TestTrackAgainAfterAFailure(t *testing.T) {
+	s := &store{ids: map[string]bool{}, counted: map[int]int{}}
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	client, err := polar.New(polar.Token("polar_oat_test"), polar.WithBaseURL(srv.URL))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	j := open(t, dir, WithSync())
+	ing, err := ingest.New(client, ingest.WithJournal(j), ingest.WithInterval(time.Hour))
+	require.NoError(t, err)
+	require.NoError(t, ing.Track(event(1)))
+	j.step = func(string) error { return errDisk }
+	failed, ok := errors.AsType[*ingest.StoreError](ing.Track(event(2)))
+	require.True(t, ok)
+	require.ErrorIs(t, failed, errDisk)
+	left := dies(t, dir)
+	j.step = func(string) error { return nil }
+	require.NoError(t, ing.Close(t.Context()))
+
+	next, err := ingest.New(client, ingest.WithJournal(left))
+	require.NoError(t, err)
+	assert.Equal(t, 2, next.Stats().Queued, "the event is in the files although it was refused")
+	require.NoError(t, next.Track(failed.Event))
+	require.NoError(t, next.Close(t.Context()))
+	assert.Equal(t, map[int]int{1: 1, 2: 1}, s.counted)
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,29 +11,82 @@ import (
 	"strings"
 )
 
-// repair makes the files readable for the library, which refuses a log that does not end with a whole record. It reports what
-// it cannot keep. A file of the log is named by the index of its first record, and holds each record after its length.
-func repair(dir string, damage func(error)) error {
+// segment is a file of the log, named by the index of its first record.
+type segment struct {
+	name  string
+	index uint64
+}
+
+// list returns the files of the log in their order.
+func list(dir string) (segments []segment, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type segment struct {
-		name  string
-		index uint64
-	}
-	var segments []segment
 	for _, e := range entries {
 		name := e.Name()
-		if len(name) < 20 || strings.HasSuffix(name, ".damaged") || strings.HasSuffix(name, ".TEMP") || e.IsDir() {
+		if len(name) < 20 || len(name) > 20 && !strings.HasSuffix(name, ".START") || e.IsDir() {
 			continue
 		}
 		if index, err := strconv.ParseUint(name[:20], 10, 64); err == nil && index > 0 {
-			if strings.HasSuffix(name, ".START") {
+			if len(name) > 20 {
 				segments = nil // the library was removing what is before it
 			}
 			segments = append(segments, segment{name, index})
 		}
+	}
+	return segments, nil
+}
+
+// cut removes what comes after the record with the index last. It needs no room on the disk.
+func cut(dir string, last uint64) error {
+	segments, err := list(dir)
+	if err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(segments) {
+		path := filepath.Join(dir, s.name)
+		if s.index > last+1 {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			continue
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		keep := 0
+		for index := s.index; index <= last; index++ {
+			size, n := binary.Uvarint(data[keep:])
+			if n <= 0 || size > uint64(len(data)-keep-n) {
+				return fmt.Errorf("%s ends before record %d", s.name, index)
+			}
+			keep += n + int(size)
+		}
+		return truncate(path, int64(keep))
+	}
+	return nil
+}
+
+func truncate(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(size)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// repair makes the files readable for the library, which refuses a log that does not end with a whole record. It reports what
+// it cannot keep. A file holds each record after its length.
+func repair(dir string, damage func(error)) error {
+	segments, err := list(dir)
+	if err != nil {
+		return err
 	}
 	for n, s := range segments {
 		path := filepath.Join(dir, s.name)

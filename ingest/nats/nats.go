@@ -67,7 +67,13 @@ type Option func(*bridge)
 
 // OnError sets a function that gets what is wrong with single messages, such as one that holds no event; the message is
 // terminated then, since no repetition would mend it.
-func OnError(f func(error)) Option { return func(b *bridge) { b.report = f } }
+func OnError(f func(error)) Option {
+	return func(b *bridge) {
+		if f != nil {
+			b.report = f
+		}
+	}
+}
 
 // WithFetch sets how many messages are asked for at a time: 1000 by default.
 func WithFetch(messages int) Option {
@@ -106,7 +112,9 @@ func Consume(ctx context.Context, consumer jetstream.Consumer, ing *ingest.Inges
 	}
 	b := &bridge{consumer: consumer, ing: ing, fetch: 1000, report: func(error) {}, pending: map[jetstream.Msg]struct{}{}}
 	for _, opt := range opts {
-		opt(b)
+		if opt != nil {
+			opt(b)
+		}
 	}
 	info, err := consumer.Info(ctx)
 	if err != nil {
