@@ -5,6 +5,8 @@
 // A block that begins with a package clause is built as it stands. Any other is taken for declarations, or else for the
 // body of a function that returns an error. It may use what given.txt declares and the packages below without importing
 // them. Tests in blocks are run.
+//
+//	go -C docs/snippets test -count=1 .
 package snippets
 
 import (
