@@ -62,6 +62,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	} else {
 		s.handle(held, r, op, values, body, err)
 	}
+	if held.header.Get("Date") == "" {
+		held.header.Set("Date", s.Now().Format(http.TimeFormat)) // by the server's clock, which may differ from the machine's
+	}
 	s.record(r, op, body, held.status)
 	if fault.after != nil {
 		fault.after(w, r, held)

@@ -261,6 +261,7 @@ func TestSameYear(t *testing.T) {
 func TestClock(t *testing.T) {
 	t.Parallel()
 	srv := polartest.NewServer(t, polartest.WithTime(start))
+	assert.Equal(t, start.UTC().Format(http.TimeFormat), send(t, srv, "GET", "/v1/nothing", "", "").header.Get("Date"))
 	assert.Equal(t, start, srv.Now())
 	srv.Advance(time.Hour)
 	srv.Advance(-time.Hour)
