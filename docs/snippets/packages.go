@@ -36,6 +36,7 @@ import (
 	_ "github.com/polar-go/polar/ingest/journal"
 	_ "github.com/polar-go/polar/ingest/nats"
 	_ "github.com/polar-go/polar/models"
+	_ "github.com/polar-go/polar/polarhttp"
 	_ "github.com/polar-go/polar/polartest"
 	_ "github.com/polar-go/polar/webhooks"
 )
