@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"context"
+	"net/http"
 	"runtime"
 	"testing"
 	"time"
@@ -65,23 +67,31 @@ func (i *Ingester) drop(at int) {
 	i.mu.Unlock()
 }
 
-// BenchmarkFullQueue reports the memory that a full queue of the default size takes.
+// BenchmarkFullQueue reports the memory that a full queue of the default size takes while Polar does not answer, the requests
+// under way included.
 func BenchmarkFullQueue(b *testing.B) {
+	gone, cancel := context.WithCancel(b.Context())
+	cancel()
 	for b.Loop() {
-		i := tracker(b)
+		s := newFaultServer()
+		s.before = func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		i := newIngester(b, s)
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		for range defaultQueueEvents {
-			if err := i.Track(benchmarkEvent); err != nil {
-				b.Fatal(err)
-			}
+		var err error
+		for err == nil {
+			err = i.Track(benchmarkEvent)
 		}
+		require.ErrorIs(b, err, ErrFull)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/(1<<20), "MiB")
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/defaultQueueEvents, "B/event")
-		i.discard(b)
+		require.ErrorIs(b, i.Close(gone), ErrUnsent)
 	}
 }
 

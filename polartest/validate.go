@@ -30,13 +30,39 @@ type fault struct {
 type validator struct {
 	faults []fault
 	now    time.Time
+
+	// While it looks for the alternative that fits, faults are only counted: most
+	// bodies are well formed, and to word what is wrong costs more than to see it.
+	quiet bool
+	found int    // faults, while quiet
+	name  string // last part of the location, which is not put together while quiet
 }
 
 func (v *validator) add(kind string, loc []any, msg string, input any, ctx map[string]any) {
+	if v.quiet {
+		v.found++
+		return
+	}
 	v.faults = append(v.faults, fault{Type: kind, Loc: slices.Clone(loc), Msg: msg, Input: input, Ctx: ctx})
 }
 
-func at(loc []any, more ...any) []any { return append(loc[:len(loc):len(loc)], more...) }
+// at returns the location of a member.
+func (v *validator) at(loc []any, name string) []any {
+	v.name = name
+	if v.quiet {
+		return loc
+	}
+	return append(loc[:len(loc):len(loc)], name)
+}
+
+// item returns the location of an item of a list.
+func (v *validator) item(loc []any, i int) []any {
+	v.name = ""
+	if v.quiet {
+		return loc
+	}
+	return append(loc[:len(loc):len(loc)], i)
+}
 
 // check validates value, and returns the name of the object type that it is,
 // which for alternatives is the one that was chosen, and how many of its members are set.
@@ -64,7 +90,7 @@ func (v *validator) check(e *expr, r *rules, loc []any, value any) (chosen strin
 				map[string]any{"field_type": "List", "max_length": r.maxItems, "actual_length": len(items)})
 		}
 		for i, x := range items {
-			v.check(e.elems[0], elementRules(e.elems[0], r), at(loc, i), x)
+			v.check(e.elems[0], elementRules(e.elems[0], r), v.item(loc, i), x)
 		}
 	case exprMap:
 		m, ok := value.(map[string]any)
@@ -80,7 +106,7 @@ func (v *validator) check(e *expr, r *rules, loc []any, value any) (chosen strin
 			break
 		}
 		for i, x := range items {
-			v.check(e.elems[i], nil, at(loc, i), x)
+			v.check(e.elems[i], nil, v.item(loc, i), x)
 		}
 	case exprAlt:
 		return v.alternatives(e.elems, e.tag, r, loc, value)
@@ -124,9 +150,9 @@ func (v *validator) object(d *typeDef, loc []any, value any) (set int) {
 		switch {
 		case present:
 			set++
-			v.member(f, at(loc, f.name), x)
+			v.member(f, v.at(loc, f.name), x)
 		case f.required:
-			v.add("missing", at(loc, f.name), "Field required", value, nil)
+			v.add("missing", v.at(loc, f.name), "Field required", value, nil)
 		}
 	}
 	if !d.closed && d.extra == nil {
@@ -137,10 +163,10 @@ func (v *validator) object(d *typeDef, loc []any, value any) (set int) {
 			continue
 		}
 		if d.closed {
-			v.add("extra_forbidden", at(loc, name), "Extra inputs are not permitted", m[name], nil)
+			v.add("extra_forbidden", v.at(loc, name), "Extra inputs are not permitted", m[name], nil)
 			continue
 		}
-		v.metadataValue(d.extra, at(loc, name), m[name])
+		v.metadataValue(d.extra, v.at(loc, name), m[name])
 	}
 	return set
 }
@@ -151,8 +177,7 @@ func (v *validator) member(f *field, loc []any, x any) {
 
 // mapOf checks a map. One of metadata has limits that the description tells only in prose.
 func (v *validator) mapOf(e *expr, loc []any, m map[string]any) {
-	name, _ := loc[len(loc)-1].(string)
-	metadata := isMetadata(name) && e.elems[0].kind == exprAlt
+	metadata := isMetadata(v.name) && e.elems[0].kind == exprAlt
 	if metadata && len(m) > 50 {
 		v.add("too_long", loc, fmt.Sprintf("Dictionary should have at most 50 items after validation, not %d", len(m)), m,
 			map[string]any{"field_type": "Dictionary", "max_length": 50, "actual_length": len(m)})
@@ -164,12 +189,12 @@ func (v *validator) mapOf(e *expr, loc []any, m map[string]any) {
 				if n == 0 {
 					kind, msg = "string_too_short", "String should have at least 1 character"
 				}
-				v.add(kind, at(loc, k, "[key]"), msg, k, nil)
+				v.add(kind, v.at(v.at(loc, k), "[key]"), msg, k, nil)
 			}
-			v.metadataValue(e.elems[0], at(loc, k), m[k])
+			v.metadataValue(e.elems[0], v.at(loc, k), m[k])
 			continue
 		}
-		v.check(e.elems[0], nil, at(loc, k), m[k])
+		v.check(e.elems[0], nil, v.at(loc, k), m[k])
 	}
 }
 
@@ -196,22 +221,28 @@ func (v *validator) alternatives(elems []*expr, tag string, r *rules, loc []any,
 	if m, ok := value.(map[string]any); ok && tag != "" {
 		return v.tagged(elems, tag, loc, m)
 	}
-	outer := v.faults
-	var all []fault
+	quiet, found := v.quiet, v.found
+	v.quiet = true
 	best, bestName := -1, ""
 	for _, e := range elems {
-		v.faults = nil
-		name, set := v.check(e, r, at(loc, armName(e, r)), value)
-		if len(v.faults) == 0 && set > best {
+		v.found = 0
+		name, set := v.check(e, r, v.at(loc, armName(e, r)), value)
+		if v.found == 0 && set > best {
 			best, bestName = set, name
 		}
-		all = append(all, v.faults...)
 	}
-	v.faults = outer
-	if best < 0 {
-		v.faults = append(v.faults, all...)
+	v.quiet, v.found = quiet, found
+	if best >= 0 {
+		return bestName, best
 	}
-	return bestName, best
+	if quiet {
+		v.found++
+		return "", -1
+	}
+	for _, e := range elems {
+		v.check(e, r, v.at(loc, armName(e, r)), value)
+	}
+	return "", -1
 }
 
 func (v *validator) tagged(elems []*expr, tag string, loc []any, m map[string]any) (string, int) {
@@ -225,7 +256,7 @@ func (v *validator) tagged(elems []*expr, tag string, loc []any, m map[string]an
 	for _, e := range elems {
 		for _, want := range tagsOf(e, tag) {
 			if want == text {
-				return v.check(e, nil, at(loc, text), m)
+				return v.check(e, nil, v.at(loc, text), m)
 			}
 			tags = append(tags, "'"+want+"'")
 		}
@@ -362,6 +393,9 @@ func (v *validator) prim(name string, r *rules, loc []any, value any) {
 }
 
 func isWhole(s string) bool {
+	if digits := strings.TrimPrefix(s, "-"); digits != "" && strings.Trim(digits, "0123456789") == "" {
+		return true
+	}
 	x, ok := exact(s)
 	return ok && x.IsInt()
 }
@@ -392,7 +426,7 @@ func (v *validator) notText(name string, loc []any, value any) {
 }
 
 func (v *validator) bounds(r *rules, loc []any, value any, text string) {
-	if r == nil {
+	if r == nil || r.min == nil && r.above == nil && r.max == nil && r.below == nil {
 		return
 	}
 	x, ok := exact(text)
