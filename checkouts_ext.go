@@ -20,13 +20,26 @@ import (
 func (s *CheckoutService) Wait(ctx context.Context, id string, opts ...CallOption) (*models.Checkout, error) {
 	return poll(ctx, "checkouts:get", "the checkout was not final", func() (*models.Checkout, bool, error) {
 		checkout, err := s.Get(ctx, id, opts...)
-		if err != nil {
-			return nil, false, err
-		}
-		switch checkout.Status {
-		case models.CheckoutStatusSucceeded, models.CheckoutStatusFailed, models.CheckoutStatusExpired:
-			return checkout, true, nil
-		}
-		return nil, false, nil
+		return checkout, err == nil && isFinal(checkout.Status), err
 	})
+}
+
+// WaitByClientSecret is [CheckoutService.Wait] for a program that has only the client secret of the checkout, such as one
+// that runs on the customer's computer. It needs no token. Its result is succeeded or failed; for an expired checkout the
+// error is [ErrExpiredCheckout].
+//
+// Errors: [ErrNotFound], [ErrExpiredCheckout].
+func (s *CheckoutService) WaitByClientSecret(ctx context.Context, clientSecret string, opts ...CallOption) (*models.CheckoutPublic, error) {
+	return poll(ctx, "checkouts:client_get", "the checkout was not final", func() (*models.CheckoutPublic, bool, error) {
+		checkout, err := s.GetByClientSecret(ctx, clientSecret, opts...)
+		return checkout, err == nil && isFinal(checkout.Status), err
+	})
+}
+
+func isFinal(status models.CheckoutStatus) bool {
+	switch status {
+	case models.CheckoutStatusSucceeded, models.CheckoutStatusFailed, models.CheckoutStatusExpired:
+		return true
+	}
+	return false
 }

@@ -3,6 +3,7 @@ package polar
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/polar-go/polar/models"
 )
@@ -34,27 +35,84 @@ func (s *OrderService) bought(ctx context.Context, customer string, params Order
 	return err == nil && len(page.Items) > 0, err
 }
 
+// ChargeError is why a draft order was not, or perhaps not, charged. [OrderService.ChargeDraft] with its OrderID goes on
+// from here and charges at most once; another [OrderService.Charge] would be for another order.
+//
+// It matches [ErrOutcomeUnknown] if the order may have been paid. Otherwise nothing was charged, the order is left as it
+// was, and the cause says what to do: with [ErrPaymentFailed] and [ErrPaymentActionRequired] name another payment method,
+// or have the customer pay through a checkout.
+type ChargeError struct {
+	OrderID string
+
+	err     error
+	unknown bool
+}
+
+// Error names the order and the cause.
+func (e *ChargeError) Error() string {
+	state := "was not charged: "
+	if e.unknown {
+		state = "may have been charged: "
+	}
+	return "polar: orders:charge: order " + oneLine(e.OrderID, 64) + " " + state + strings.TrimPrefix(e.err.Error(), "polar: ")
+}
+
+// Unwrap returns the cause.
+func (e *ChargeError) Unwrap() error { return e.err }
+
+// Is reports whether target is [ErrOutcomeUnknown] and the order may have been charged.
+func (e *ChargeError) Is(target error) bool { return e.unknown && target == ErrOutcomeUnknown }
+
+// Charge bills a customer's saved default payment method for a one-time product, without the customer: it drafts the order
+// and finalizes it. Amount in body replaces the product's price. The organization must have charges without the
+// customer present enabled.
+//
+// No order is charged twice. An error of the type [*ChargeError] names the order that was drafted: go on with
+// [OrderService.ChargeDraft]. Any other error means that nothing was charged and that Charge may be called again; at
+// most a draft without effect is left behind.
+//
+// A program that stops between the two steps does not know the order that it drafted. Where that matters, call
+// [OrderService.Create], store the order's id, and call ChargeDraft until it says how it ended.
+//
+// Scope: orders:write, and orders:read to look after a lost answer. Errors: [*ChargeError], [ErrPaymentFailed],
+// [ErrPaymentActionRequired], [ErrOffSessionChargesNotEnabled], [ErrOrganizationNotReadyForPayments].
+func (s *OrderService) Charge(ctx context.Context, body models.OrderCreate, opts ...CallOption) (*models.Order, error) {
+	draft, err := s.Create(ctx, body, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return s.ChargeDraft(ctx, draft.ID, nil, opts...)
+}
+
+// ChargeDraft charges a draft order as [OrderService.Finalize] does, and may be called again until it succeeds: an order
+// that was paid before is returned and not charged. When the answer is lost, it reads the order. A nil body charges the
+// customer's default payment method.
+//
+// Scope: orders:write, and orders:read to look after a lost answer. Errors: [*ChargeError], with the errors of Finalize as
+// its cause.
+func (s *OrderService) ChargeDraft(ctx context.Context, id string, body *models.OrderFinalize, opts ...CallOption) (*models.Order, error) {
+	order, err := s.Finalize(ctx, id, body, opts...)
+	if err == nil || id == "" {
+		return order, err
+	}
+	failed := &ChargeError{OrderID: id, err: err, unknown: errors.Is(err, ErrOutcomeUnknown)}
+	if failed.unknown || errors.Is(err, ErrOrderNotDraft) {
+		now, again := s.Get(ctx, id, opts...)
+		if again == nil && now.Paid {
+			return now, nil
+		}
+		failed.unknown = failed.unknown || again != nil || now.Status != models.OrderStatusVoid
+	}
+	return nil, failed
+}
+
 // WaitForInvoice returns a link to the invoice of an order. If there is none yet, it has one made and asks until it is
 // there, which takes some seconds. A context without a deadline is given five minutes; when the time is over, the error
 // matches [context.DeadlineExceeded], and a later call goes on waiting.
 //
 // Scope: orders:read. Errors: [ErrNotFound], [ErrOrderNotEligibleForInvoice], [ErrMissingInvoiceBillingDetails].
 func (s *OrderService) WaitForInvoice(ctx context.Context, id string, opts ...CallOption) (*models.OrderInvoice, error) {
-	ctx, cancel := boundedBy(ctx, documentWait)
-	defer cancel()
-	asked := false
-	return poll(ctx, "orders:invoice", "the invoice was not ready", func() (*models.OrderInvoice, bool, error) {
-		invoice, err := s.Invoice(ctx, id, opts...)
-		if !errors.Is(err, ErrNotFound) {
-			return invoice, true, err
-		}
-		if asked {
-			return nil, false, nil
-		}
-		err = s.GenerateInvoice(ctx, id, opts...) // tells whether there is such an order
-		asked = err == nil
-		return nil, false, err
-	})
+	return waitForInvoice(ctx, "orders:invoice", s.Invoice, s.GenerateInvoice, id, opts)
 }
 
 // WaitForReceipt returns a link to the receipt of an order, which works for ten minutes, and asks until it is made. Only
@@ -63,10 +121,35 @@ func (s *OrderService) WaitForInvoice(ctx context.Context, id string, opts ...Ca
 //
 // Scope: orders:read. Errors: [ErrNotFound].
 func (s *OrderService) WaitForReceipt(ctx context.Context, id string, opts ...CallOption) (*models.Receipt, error) {
+	return waitForReceipt(ctx, "orders:receipt", s.Receipt, id, opts)
+}
+
+// waitForInvoice waits with the methods of a service.
+func waitForInvoice(ctx context.Context, op string, get func(context.Context, string, ...CallOption) (*models.OrderInvoice, error),
+	generate func(context.Context, string, ...CallOption) error, id string, opts []CallOption) (*models.OrderInvoice, error) {
 	ctx, cancel := boundedBy(ctx, documentWait)
 	defer cancel()
-	return poll(ctx, "orders:receipt", "the receipt was not ready", func() (*models.Receipt, bool, error) {
-		receipt, err := s.Receipt(ctx, id, opts...)
+	asked := false
+	return poll(ctx, op, "the invoice was not ready", func() (*models.OrderInvoice, bool, error) {
+		invoice, err := get(ctx, id, opts...)
+		if !errors.Is(err, ErrNotFound) {
+			return invoice, true, err
+		}
+		if asked {
+			return nil, false, nil
+		}
+		err = generate(ctx, id, opts...) // tells whether there is such an order
+		asked = err == nil
+		return nil, false, err
+	})
+}
+
+// waitForReceipt waits with the method of a service.
+func waitForReceipt(ctx context.Context, op string, get func(context.Context, string, ...CallOption) (*models.Receipt, error), id string, opts []CallOption) (*models.Receipt, error) {
+	ctx, cancel := boundedBy(ctx, documentWait)
+	defer cancel()
+	return poll(ctx, op, "the receipt was not ready", func() (*models.Receipt, bool, error) {
+		receipt, err := get(ctx, id, opts...)
 		return receipt, err == nil && !receipt.Pending, err
 	})
 }

@@ -48,6 +48,38 @@ func TestWaitForDocuments(t *testing.T) {
 	require.ErrorIs(t, err, polar.ErrNotFound)
 }
 
+// The customer gets the same documents.
+func TestWaitForDocumentsInThePortal(t *testing.T) {
+	t.Parallel()
+	srv := polartest.NewServer(t)
+	order := sale(t, srv, nil)
+	portal, err := srv.PortalClient("user_1", polar.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(r *http.Request) (*http.Response, error) {
+			srv.Advance(time.Second)
+			return next.RoundTrip(r)
+		})
+	}))
+	require.NoError(t, err)
+	_, err = portal.Orders.WaitForInvoice(t.Context(), order.ID)
+	require.ErrorIs(t, err, polar.ErrMissingInvoiceBillingDetails)
+	_, err = portal.Orders.Update(t.Context(), order.ID, models.OrderUpdate{BillingName: models.Set("Ada")})
+	require.NoError(t, err)
+	srv.ForgetRequests()
+	invoice, err := portal.Orders.WaitForInvoice(t.Context(), order.ID)
+	require.NoError(t, err)
+	assert.Contains(t, invoice.URL, order.ID)
+	assert.Equal(t, []string{"customer_portal:orders:invoice 404", "customer_portal:orders:generate_invoice 202", "customer_portal:orders:invoice 200"}, operations(srv))
+	receipt, err := portal.Orders.WaitForReceipt(t.Context(), order.ID)
+	require.NoError(t, err)
+	assert.Contains(t, receipt.URL, order.ID)
+	assert.Equal(t, []string{"customer_portal:orders:receipt 202", "customer_portal:orders:receipt 200"}, operations(srv))
+
+	_, err = portal.Orders.WaitForInvoice(t.Context(), "00000000-0000-4000-8000-000000000000")
+	require.ErrorIs(t, err, polar.ErrNotFound)
+	_, err = portal.Orders.WaitForReceipt(t.Context(), "00000000-0000-4000-8000-000000000000")
+	require.ErrorIs(t, err, polar.ErrNotFound)
+}
+
 func TestReceiptThatIsNeverReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -64,6 +96,14 @@ func TestReceiptThatIsNeverReady(t *testing.T) {
 		assert.EqualError(t, err, "polar: orders:receipt: the receipt was not ready in time: context deadline exceeded")
 		assert.Equal(t, 5*time.Minute, time.Since(start))
 		assert.Less(t, asked, 45, "it does not hammer")
+
+		portal, err := client.Portal(polar.Token("polar_cst_example"))
+		require.NoError(t, err)
+		start = time.Now()
+		_, err = portal.Orders.WaitForReceipt(t.Context(), "ord_1")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		assert.EqualError(t, err, "polar: customer_portal:orders:receipt: the receipt was not ready in time: context deadline exceeded")
+		assert.Equal(t, 5*time.Minute, time.Since(start))
 
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
@@ -121,6 +161,12 @@ func TestWaitForCheckout(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, final, checkout.Status)
 			assert.Equal(t, 4, asked)
+
+			asked = 0
+			public, err := client.Checkouts.WaitByClientSecret(ctx, "polar_c_1")
+			require.NoError(t, err)
+			assert.Equal(t, final, public.Status)
+			assert.Equal(t, 4, asked)
 		})
 	}
 }
@@ -132,4 +178,18 @@ func TestWaitForCheckoutThatIsPaid(t *testing.T) {
 	checkout, err := srv.Client().Checkouts.Wait(t.Context(), *order.CheckoutID)
 	require.NoError(t, err)
 	assert.Equal(t, models.CheckoutStatusSucceeded, checkout.Status)
+
+	anonymous, err := polar.New(polar.Anonymous, polar.WithBaseURL(srv.URL))
+	require.NoError(t, err)
+	public, err := anonymous.Checkouts.WaitByClientSecret(t.Context(), checkout.ClientSecret)
+	require.NoError(t, err)
+	assert.Equal(t, models.CheckoutStatusSucceeded, public.Status)
+	_, err = anonymous.Checkouts.WaitByClientSecret(t.Context(), "polar_c_none")
+	require.ErrorIs(t, err, polar.ErrNotFound)
+
+	open, err := srv.Client().Checkouts.Create(t.Context(), models.CheckoutCreate{Products: []string{*order.ProductID}})
+	require.NoError(t, err)
+	require.NoError(t, srv.ExpireCheckout(open.ID))
+	_, err = anonymous.Checkouts.WaitByClientSecret(t.Context(), open.ClientSecret)
+	require.ErrorIs(t, err, polar.ErrExpiredCheckout)
 }
