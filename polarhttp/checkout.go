@@ -3,6 +3,7 @@ package polarhttp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -30,14 +31,14 @@ type checkoutConfig struct {
 }
 
 // WithSuccessURL sets where the customer goes after paying: an absolute URL, or a path together with [WithOrigin]. Polar
-// replaces {CHECKOUT_ID} in it by the id of the checkout; write it with its braces, not escaped. Without this option the
-// customer stays on Polar's own page of confirmation.
+// replaces {CHECKOUT_ID} in it by the id of the checkout. Without this option the customer stays on Polar's own page of
+// confirmation.
 func WithSuccessURL(raw string) CheckoutOption {
 	return checkoutOption(func(c *checkoutConfig) error { c.successURL = raw; return nothing("the success URL", raw) })
 }
 
-// WithCheckoutID adds checkoutId={CHECKOUT_ID} to the query of the success URL, so that the page after paying knows
-// which checkout it was.
+// WithCheckoutID adds checkoutId={CHECKOUT_ID} to the query of the success URL, unless the placeholder is in it already, so
+// that the page after paying knows which checkout it was.
 func WithCheckoutID() CheckoutOption {
 	return checkoutOption(func(c *checkoutConfig) error { c.checkoutID = true; return nil })
 }
@@ -59,7 +60,7 @@ func WithTrustedParameters(parameters ...Parameter) CheckoutOption {
 	return checkoutOption(func(c *checkoutConfig) error {
 		for _, p := range parameters {
 			if trusted, ok := isTrustworthy(p); !ok || trusted {
-				return errors.New("a parameter of WithTrustedParameters is none that needs trust: use the constants of Parameter")
+				return fmt.Errorf("%q is no parameter that needs trust: use the constants of Parameter", string(p))
 			}
 			if c.trusted == nil {
 				c.trusted = make(map[Parameter]bool)
@@ -176,31 +177,15 @@ func newCheckoutConfig(client *polar.Client, opts []CheckoutOption) (*checkoutCo
 	if c.returnURL, err = c.complete("the return URL", c.returnURL); err != nil {
 		return nil, fault(err)
 	}
-	if c.checkoutID {
-		if c.successURL == "" {
-			return nil, errors.New("polarhttp: WithCheckoutID needs WithSuccessURL")
-		}
-		if c.successURL = addCheckoutID(c.successURL); len(c.successURL) > maxURL {
-			return nil, errors.New("polarhttp: the success URL is too long with the id of the checkout")
+	if c.checkoutID && c.successURL == "" {
+		return nil, errors.New("polarhttp: WithCheckoutID needs WithSuccessURL")
+	}
+	if c.checkoutID || strings.Contains(strings.ToUpper(c.successURL), "%7BCHECKOUT_ID%7D") {
+		if c.successURL, err = polar.SuccessURL(c.successURL, "checkoutId"); err != nil {
+			return nil, fault(err)
 		}
 	}
 	return c, nil
-}
-
-// addCheckoutID adds the placeholder to the query of a URL. No part of it may be escaped, or Polar does not find it.
-func addCheckoutID(raw string) string {
-	address, fragment, hasFragment := strings.Cut(raw, "#")
-	switch {
-	case !strings.Contains(address, "?"):
-		address += "?"
-	case !strings.HasSuffix(address, "?") && !strings.HasSuffix(address, "&"):
-		address += "&"
-	}
-	address += "checkoutId={CHECKOUT_ID}"
-	if hasFragment {
-		address += "#" + fragment
-	}
-	return address
 }
 
 // create opens a checkout and returns its address. r is nil without a hook.
@@ -210,10 +195,10 @@ func (c *checkoutConfig) create(ctx context.Context, client *polar.Client, query
 		return "", err
 	}
 	if c.successURL != "" {
-		body.SuccessURL = &c.successURL
+		body.SuccessURL = new(c.successURL) // the hook may write to it
 	}
 	if c.returnURL != "" {
-		body.ReturnURL = &c.returnURL
+		body.ReturnURL = new(c.returnURL)
 	}
 	if c.hook != nil {
 		if err := c.hook(r, body); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/polar-go/polar"
 )
@@ -158,7 +159,7 @@ func nothing(what, value string) error {
 	return nil
 }
 
-const maxURL = 2083 // characters that Polar takes
+const maxURL = 2083 // bytes that Polar takes
 
 // complete returns a URL of the program's own site as Polar wants it, absolute. Nothing in it is escaped or changed, so that
 // placeholders stay as they are.
@@ -173,11 +174,11 @@ func (c *pageConfig) complete(what, raw string) (string, error) {
 		raw = c.origin + raw
 	}
 	u, err := url.Parse(raw)
-	if err != nil || !isWeb(u) {
+	if err != nil || !isWeb(u) || strings.ContainsFunc(raw, unicode.IsSpace) {
 		return "", fmt.Errorf("%s must be an absolute http or https URL, or a path that begins with a slash", what)
 	}
 	if len(raw) > maxURL {
-		return "", fmt.Errorf("%s has %d characters, Polar takes %d", what, len(raw), maxURL)
+		return "", fmt.Errorf("%s has %d bytes, Polar takes %d", what, len(raw), maxURL)
 	}
 	return raw, nil
 }

@@ -23,10 +23,15 @@ type Refusal struct {
 	Status    int
 	Parameter string // parameter of the request that is wrong, if it is one
 	Message   string // without anything that the visitor sent
+
+	cause error // what Polar said
 }
 
 // Error returns the message.
 func (r *Refusal) Error() string { return "polarhttp: " + r.Message }
+
+// Unwrap returns the error of Polar, if it was Polar that refused.
+func (r *Refusal) Unwrap() error { return r.cause }
 
 // StatusCode returns the status that answers an error of this package:
 //
@@ -135,15 +140,19 @@ func isPrefetch(h http.Header) bool {
 func (p *page) answer(w http.ResponseWriter, r *http.Request, err error) {
 	status := StatusCode(err)
 	refusal, refused := errors.AsType[*Refusal](err)
-	if !refused && r.Context().Err() == nil {
+	reason := err
+	if refused {
+		reason = refusal.cause
+	}
+	if reason != nil && r.Context().Err() == nil {
 		level := slog.LevelError
 		switch status {
+		case http.StatusBadRequest, http.StatusNotFound:
+			level = slog.LevelInfo
 		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 			level = slog.LevelWarn
-		case http.StatusNotFound:
-			level = slog.LevelInfo
 		}
-		p.log().LogAttrs(r.Context(), level, "polarhttp: no redirect", slog.Int("status", status), slog.Any("error", err))
+		p.log().LogAttrs(r.Context(), level, "polarhttp: no redirect", slog.Int("status", status), slog.Any("error", reason))
 	}
 	if status == http.StatusServiceUnavailable && !refused {
 		w.Header().Set("Retry-After", retryAfter(err))

@@ -209,7 +209,9 @@ func blame(err error, query url.Values) error {
 	for _, f := range e.Fields {
 		for _, member := range f.Path {
 			if name := names[member]; name != "" && slices.ContainsFunc(query[name], func(v string) bool { return v != "" }) {
-				return &Refusal{Status: http.StatusBadRequest, Parameter: name, Message: "the parameter " + name + " has a value that cannot be used here"}
+				refusal := refuse(name, "has a value that cannot be used here")
+				refusal.cause = err
+				return refusal
 			}
 		}
 	}
