@@ -51,8 +51,9 @@ type AuthorizeSubject struct {
 type OAuth2AuthorizationCodeRequest struct {
 	// ClientID is the id of the application that the code was issued to.
 	ClientID string `json:"client_id"`
-	// ClientSecret is the secret of the application. Never ship it inside a program that users can read.
-	ClientSecret string `json:"client_secret"`
+	// ClientSecret is the secret of the application, and nil for a public client, which must not send one. Never ship
+	// it inside a program that users can read.
+	ClientSecret *string `json:"client_secret,omitzero"`
 	// Code is the code from the query of the redirect. It works once.
 	Code string `json:"code"`
 	// RedirectURI is the redirect URI of the authorization request, character by character. 1 to 2083 characters.
@@ -81,7 +82,9 @@ func (v OAuth2AuthorizationCodeRequest) FormValues() url.Values {
 	f := url.Values{}
 	f.Set("grant_type", "authorization_code")
 	f.Set("client_id", v.ClientID)
-	f.Set("client_secret", v.ClientSecret)
+	if v.ClientSecret != nil {
+		f.Set("client_secret", *v.ClientSecret)
+	}
 	f.Set("code", v.Code)
 	f.Set("redirect_uri", v.RedirectURI)
 	if v.CodeVerifier != nil {
@@ -264,8 +267,8 @@ type OAuth2Introspection struct {
 type OAuth2RefreshTokenRequest struct {
 	// ClientID is the id of the application that the refresh token belongs to.
 	ClientID string `json:"client_id"`
-	// ClientSecret is the secret of that application.
-	ClientSecret string `json:"client_secret"`
+	// ClientSecret is the secret of that application, and nil for a public client.
+	ClientSecret *string `json:"client_secret,omitzero"`
 	// RefreshToken is the token to exchange, from the latest answer. The answer to this request may replace it.
 	RefreshToken string `json:"refresh_token"`
 }
@@ -289,7 +292,9 @@ func (v OAuth2RefreshTokenRequest) FormValues() url.Values {
 	f := url.Values{}
 	f.Set("grant_type", "refresh_token")
 	f.Set("client_id", v.ClientID)
-	f.Set("client_secret", v.ClientSecret)
+	if v.ClientSecret != nil {
+		f.Set("client_secret", *v.ClientSecret)
+	}
 	f.Set("refresh_token", v.RefreshToken)
 	return f
 }

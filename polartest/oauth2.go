@@ -335,7 +335,7 @@ func (s *Server) Authorize(query url.Values, organizations ...string) (*url.URL,
 		if err != nil {
 			return err
 		}
-		to, err = redirectTo(back, url.Values{"code": {text}}, query.Get("state"))
+		to, err = s.redirectTo(back, url.Values{"code": {text}}, query.Get("state"))
 		return err
 	})
 	return to, err
@@ -350,7 +350,9 @@ func (s *Server) UserSession() string {
 	return t
 }
 
-func redirectTo(back string, add url.Values, state string) (*url.URL, error) {
+// redirectTo makes the address that takes the browser back to the application. It names the server that answers, as RFC
+// 9207 wants it.
+func (s *Server) redirectTo(back string, add url.Values, state string) (*url.URL, error) {
 	u, err := url.Parse(back)
 	if err != nil {
 		return nil, err
@@ -359,6 +361,7 @@ func redirectTo(back string, add url.Values, state string) (*url.URL, error) {
 	for k, v := range add {
 		q[k] = v
 	}
+	q.Set("iss", s.URL)
 	if state != "" {
 		q.Set("state", state)
 	}
@@ -395,7 +398,7 @@ func (s *Server) serveConsent(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("action") == "allow" {
 			var text string
 			if text, err = s.allow(code, r.PostFormValue("sub"), r.PostForm["organization_id"]); err == nil {
-				if to, err := redirectTo(back, url.Values{"code": {text}}, q.Get("state")); err == nil {
+				if to, err := s.redirectTo(back, url.Values{"code": {text}}, q.Get("state")); err == nil {
 					http.Redirect(w, r, to.String(), http.StatusFound)
 					return
 				}
@@ -404,7 +407,7 @@ func (s *Server) serveConsent(w http.ResponseWriter, r *http.Request) {
 	}
 	if e, ok := errors.AsType[*apiError](err); ok && back != "" {
 		if o, ok := e.body.(oauthError); ok {
-			if to, err := redirectTo(back, url.Values{"error": {o.Error}, "error_description": {o.Description}}, q.Get("state")); err == nil {
+			if to, err := s.redirectTo(back, url.Values{"error": {o.Error}, "error_description": {o.Description}}, q.Get("state")); err == nil {
 				http.Redirect(w, r, to.String(), http.StatusFound)
 				return
 			}
@@ -413,13 +416,26 @@ func (s *Server) serveConsent(w http.ResponseWriter, r *http.Request) {
 	write(w, err)
 }
 
-// formClient finds the client that a form names and checks its secret.
+// formClient finds the client that a form names and checks its secret. A public client proves itself by sending none, not
+// even an empty one.
 func (c *call) formClient() (*oauthClient, error) {
 	id, _ := c.value["client_id"].(string)
-	secret, _ := c.value["client_secret"].(string)
+	secret, sent := c.value["client_secret"].(string)
 	x := c.srv.oauth.clients[id]
-	if x == nil || !x.public() && x.secret != secret {
+	if x == nil || x.public() && sent || !x.public() && x.secret != secret {
 		return nil, oauthFail(http.StatusUnauthorized, "invalid_client", "The client is unknown or its secret is wrong.")
+	}
+	return x, nil
+}
+
+// secretClient is formClient for what public clients cannot do.
+func (c *call) secretClient() (*oauthClient, error) {
+	x, err := c.formClient()
+	if err == nil && x.public() {
+		err = oauthFail(http.StatusUnauthorized, "invalid_client", "A client without a secret cannot do this.")
+	}
+	if err != nil {
+		return nil, err
 	}
 	return x, nil
 }
@@ -552,7 +568,7 @@ func (s *Server) idToken(a allowed) string {
 }
 
 func introspect(c *call) (any, error) {
-	x, err := c.formClient()
+	x, err := c.secretClient()
 	if err != nil {
 		return nil, err
 	}
@@ -572,15 +588,13 @@ func introspect(c *call) (any, error) {
 
 // revokeToken answers the same whether there was such a token or not.
 func revokeToken(c *call) (any, error) {
-	x, err := c.formClient()
+	x, err := c.secretClient()
 	if err != nil {
 		return nil, err
 	}
 	text := c.formText("token")
 	if t := c.srv.oauth.tokens[text]; t != nil && t.client == x {
-		if t.kind == models.OAuth2TokenTypeRefreshToken {
-			c.srv.forgetToken(t.pair)
-		}
+		c.srv.forgetToken(t.pair)
 		c.srv.forgetToken(text)
 	}
 	return struct{}{}, nil
@@ -614,13 +628,13 @@ func sendJSON(w http.ResponseWriter, v any) {
 
 // serveDiscovery says where everything is.
 func (s *Server) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
-	auth := []string{"client_secret_basic", "client_secret_post", "none"}
+	secret := []string{"client_secret_basic", "client_secret_post"}
 	sendJSON(w, map[string]any{
 		"issuer": s.URL, "authorization_endpoint": s.URL + consentPath, "token_endpoint": s.URL + "/v1/oauth2/token", "jwks_uri": s.URL + "/.well-known/jwks.json",
 		"userinfo_endpoint": s.URL + "/v1/oauth2/userinfo", "registration_endpoint": s.URL + "/v1/oauth2/register", "revocation_endpoint": s.URL + "/v1/oauth2/revoke",
 		"introspection_endpoint": s.URL + "/v1/oauth2/introspect", "scopes_supported": allScopes(), "response_types_supported": []string{"code"}, "response_modes_supported": []string{"query"},
-		"grant_types_supported": []string{"authorization_code", "refresh_token"}, "token_endpoint_auth_methods_supported": auth, "revocation_endpoint_auth_methods_supported": auth,
-		"introspection_endpoint_auth_methods_supported": auth, "code_challenge_methods_supported": []string{"plain", "S256"}, "subject_types_supported": []string{"public"},
+		"grant_types_supported": []string{"authorization_code", "refresh_token"}, "token_endpoint_auth_methods_supported": append(secret[:2:2], "none"),
+		"revocation_endpoint_auth_methods_supported": secret, "introspection_endpoint_auth_methods_supported": secret, "code_challenge_methods_supported": []string{"plain", "S256"}, "subject_types_supported": []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"EdDSA"}, "claims_supported": []string{"sub", "name", "email", "email_verified"},
 	})
 }

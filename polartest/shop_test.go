@@ -770,6 +770,31 @@ func TestOAuth2(t *testing.T) {
 		assert.Equal(t, 200, form("/v1/oauth2/revoke", "token", "none").status)
 		assert.Equal(t, 401, send(t, srv, "GET", "/v1/products/", access, "").status)
 	})
+	t.Run("revoking one of a pair ends both", func(t *testing.T) {
+		to, err := srv.Authorize(query())
+		require.NoError(t, err)
+		assert.Equal(t, srv.URL, to.Query().Get("iss"))
+		got := token("grant_type", "authorization_code", "code", to.Query().Get("code"), "redirect_uri", "http://localhost:1/cb?x=1", "code_verifier", verifier).object(t, 200)
+		assert.Equal(t, 200, form("/v1/oauth2/revoke", "token", got["access_token"].(string)).status)
+		assert.Contains(t, token("grant_type", "refresh_token", "refresh_token", got["refresh_token"].(string)).body, "invalid_grant")
+	})
+	t.Run("a public client sends no secret", func(t *testing.T) {
+		public, err := anyone.OAuth2Clients.Create(t.Context(), models.OAuth2ClientCreate{ClientName: "CLI", RedirectURIs: []string{"http://localhost:1/cb"}, TokenEndpointAuthMethod: new(models.OAuth2AuthMethodNone)})
+		require.NoError(t, err)
+		q := url.Values{"client_id": {public.ClientID}, "response_type": {"code"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+		to, err := srv.Authorize(q)
+		require.NoError(t, err)
+		body := models.OAuth2AuthorizationCodeRequest{ClientID: public.ClientID, ClientSecret: new(""), Code: to.Query().Get("code"), RedirectURI: "http://localhost:1/cb", CodeVerifier: &verifier}
+		_, err = anyone.OAuth2.Token(t.Context(), body)
+		require.ErrorIs(t, err, polar.ErrorName("invalid_client"), "an empty one is one, too")
+		body.ClientSecret = nil
+		got, err := anyone.OAuth2.Token(t.Context(), body)
+		require.NoError(t, err)
+		err = anyone.OAuth2.Revoke(t.Context(), models.OAuth2RevokeRequest{Token: got.AccessToken, ClientID: public.ClientID})
+		require.ErrorIs(t, err, polar.ErrorName("invalid_client"))
+		_, err = anyone.OAuth2.Introspect(t.Context(), models.OAuth2IntrospectRequest{Token: got.AccessToken, ClientID: public.ClientID})
+		require.ErrorIs(t, err, polar.ErrorName("invalid_client"))
+	})
 	t.Run("time runs out", func(t *testing.T) {
 		to, err := srv.Authorize(query(), srv.OrganizationID())
 		require.NoError(t, err)

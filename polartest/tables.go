@@ -635,7 +635,7 @@ object	AttachedCustomFieldCreate
 object	AuthorizationCodeTokenRequest		
 .	grant_type	"authorization_code"	!
 .	client_id	string	!
-.	client_secret	string	!
+.	client_secret	string?
 .	code	string	!
 .	redirect_uri	uri	!	len>=1	len<=2083
 .	code_verifier	string?
@@ -1647,7 +1647,7 @@ enum	RecurringInterval	day	week	month	year
 object	RefreshTokenRequest		
 .	grant_type	"refresh_token"	!
 .	client_id	string	!
-.	client_secret	string	!
+.	client_secret	string?
 .	refresh_token	string	!
 object	RefundCreate		
 .	metadata	{string|int|number|bool}
