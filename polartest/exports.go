@@ -4,13 +4,20 @@ import (
 	"bytes"
 	"encoding/csv"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/polar-go/polar/models"
 )
 
-// export writes a CSV file: the columns that the query names, or the usual ones. Lines end as in Polar's files.
-func export[T any](c *call, name string, items []T, usual []string, cell func(column string, x T, zone *time.Location) string) (any, error) {
+// column is one column of a CSV file: its name in queries, its heading in the file, and what stands in it.
+type column[T any] struct {
+	name, heading string
+	cell          func(x T, zone *time.Location) string
+}
+
+// export writes a CSV file: the columns that the query names, or the first ones. Lines end as in Polar's files.
+func export[T any](c *call, name string, items []T, columns []column[T], usual int) (any, error) {
 	zone := time.UTC
 	if z := c.query.Get("timezone"); z != "" {
 		loaded, err := time.LoadLocation(z)
@@ -19,25 +26,36 @@ func export[T any](c *call, name string, items []T, usual []string, cell func(co
 		}
 		zone = loaded
 	}
-	columns := c.query["columns"]
-	if len(columns) == 0 {
-		columns = usual
+	chosen := columns[:usual]
+	if names := c.query["columns"]; len(names) > 0 {
+		chosen = nil
+		for _, name := range names {
+			for _, col := range columns {
+				if col.name == name {
+					chosen = append(chosen, col)
+				}
+			}
+		}
+	}
+	headings := make([]string, len(chosen))
+	for i, col := range chosen {
+		headings[i] = col.heading
 	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
-	rows := [][]string{columns}
+	rows := [][]string{headings}
 	for _, x := range items {
-		row := make([]string, len(columns))
-		for i, col := range columns {
-			row[i] = cell(col, x, zone)
+		row := make([]string, len(chosen))
+		for i, col := range chosen {
+			row[i] = col.cell(x, zone)
 		}
 		rows = append(rows, row)
 	}
 	if err := w.WriteAll(rows); err != nil {
 		return nil, err
 	}
-	c.header.Set("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	c.header.Set("Content-Disposition", `attachment; filename="polar-`+name+`.csv"`)
 	return raw{"text/csv; charset=utf-8", b.Bytes()}, nil
 }
 
@@ -50,59 +68,51 @@ func csvTime(t *time.Time, zone *time.Location) string {
 	if t == nil {
 		return ""
 	}
-	return t.In(zone).Format(time.RFC3339)
+	return t.In(zone).Format("2006-01-02T15:04:05.999999-07:00")
 }
 
-// csvAmount writes minor units as they are.
-func csvAmount(n int64) string { return strconv.FormatInt(n, 10) }
+// csvAmount writes an amount as Polar does: hundredths of the minor units of any currency, with a point and no more
+// digits than it takes.
+func csvAmount(n int64) string {
+	s := strconv.FormatFloat(float64(n)/100, 'f', -1, 64)
+	if !strings.Contains(s, ".") {
+		s += ".0"
+	}
+	return s
+}
 
 func exportOrders(c *call) (any, error) {
 	s := c.srv
 	items := visible(c, &s.orders, func(o *order) bool {
 		return c.asksPtr("product_id", o.m.ProductID) && c.asks("status", string(o.m.Status)) && c.asksTime("created_after", "created_before", o.m.CreatedAt)
 	})
-	return export(c, "orders", items, []string{"email", "created_at", "product", "net_amount", "currency", "status", "invoice_number"}, func(col string, o *order, zone *time.Location) string {
-		m := &o.m
-		x, _ := s.customers.get(m.CustomerID)
-		switch models.OrderExportColumn(col) {
-		case models.OrderExportColumnEmail:
-			return x.m.Email
-		case models.OrderExportColumnCreatedAt:
-			return csvTime(&m.CreatedAt, zone)
-		case models.OrderExportColumnProduct:
-			if p, ok := s.products.get(deref(m.ProductID)); ok {
-				return p.m.Name
-			}
-			return m.Description
-		case models.OrderExportColumnNetAmount:
-			return csvAmount(m.NetAmount)
-		case models.OrderExportColumnCurrency:
-			return m.Currency
-		case models.OrderExportColumnStatus:
-			return string(m.Status)
-		case models.OrderExportColumnInvoiceNumber:
-			return deref(m.InvoiceNumber)
-		case models.OrderExportColumnCustomerName:
-			return deref(x.m.Name)
-		case models.OrderExportColumnBillingName:
-			return deref(m.BillingName)
-		case models.OrderExportColumnBillingCountry:
-			return deref(m.BillingAddress).Country
-		case models.OrderExportColumnSubtotalAmount:
-			return csvAmount(m.SubtotalAmount)
-		case models.OrderExportColumnDiscountAmount:
-			return csvAmount(m.DiscountAmount)
-		case models.OrderExportColumnTaxAmount:
-			return csvAmount(m.TaxAmount)
-		case models.OrderExportColumnTotalAmount:
-			return csvAmount(m.TotalAmount)
-		case models.OrderExportColumnRefundedAmount:
-			return csvAmount(m.RefundedAmount)
-		case models.OrderExportColumnBillingReason:
-			return string(m.BillingReason)
-		}
-		return ""
-	})
+	text := func(name models.OrderExportColumn, heading string, f func(o *models.Order, x *models.Customer) string) column[*order] {
+		return column[*order]{string(name), heading, func(o *order, _ *time.Location) string {
+			x, _ := s.customers.get(o.m.CustomerID)
+			return f(&o.m, &x.m)
+		}}
+	}
+	amount := func(name models.OrderExportColumn, heading string, f func(o *models.Order) int64) column[*order] {
+		return column[*order]{string(name), heading, func(o *order, _ *time.Location) string { return csvAmount(f(&o.m)) }}
+	}
+	return export(c, "orders", items, []column[*order]{
+		text(models.OrderExportColumnEmail, "Email", func(_ *models.Order, x *models.Customer) string { return x.Email }),
+		{string(models.OrderExportColumnCreatedAt), "Created At", func(o *order, zone *time.Location) string { return csvTime(&o.m.CreatedAt, zone) }},
+		text(models.OrderExportColumnProduct, "Product", func(m *models.Order, _ *models.Customer) string { return m.Description }),
+		amount(models.OrderExportColumnNetAmount, "Net Amount", func(m *models.Order) int64 { return m.NetAmount }),
+		text(models.OrderExportColumnCurrency, "Currency", func(m *models.Order, _ *models.Customer) string { return m.Currency }),
+		text(models.OrderExportColumnStatus, "Status", func(m *models.Order, _ *models.Customer) string { return string(m.Status) }),
+		text(models.OrderExportColumnInvoiceNumber, "Invoice number", func(m *models.Order, _ *models.Customer) string { return deref(m.InvoiceNumber) }),
+		text(models.OrderExportColumnCustomerName, "Customer Name", func(_ *models.Order, x *models.Customer) string { return deref(x.Name) }),
+		text(models.OrderExportColumnBillingName, "Billing Name", func(m *models.Order, _ *models.Customer) string { return deref(m.BillingName) }),
+		text(models.OrderExportColumnBillingCountry, "Billing Country", func(m *models.Order, _ *models.Customer) string { return deref(m.BillingAddress).Country }),
+		amount(models.OrderExportColumnSubtotalAmount, "Subtotal", func(m *models.Order) int64 { return m.SubtotalAmount }),
+		amount(models.OrderExportColumnDiscountAmount, "Discount", func(m *models.Order) int64 { return m.DiscountAmount }),
+		amount(models.OrderExportColumnTaxAmount, "Tax", func(m *models.Order) int64 { return m.TaxAmount }),
+		amount(models.OrderExportColumnTotalAmount, "Total", func(m *models.Order) int64 { return m.TotalAmount }),
+		amount(models.OrderExportColumnRefundedAmount, "Refunded Amount", func(m *models.Order) int64 { return m.RefundedAmount }),
+		text(models.OrderExportColumnBillingReason, "Billing Reason", func(m *models.Order, _ *models.Customer) string { return string(m.BillingReason) }),
+	}, 7)
 }
 
 func exportSubscriptions(c *call) (any, error) {
@@ -111,61 +121,52 @@ func exportSubscriptions(c *call) (any, error) {
 		return c.asks("product_id", x.m.ProductID) && c.asks("status", string(x.m.Status)) && c.asksBool("cancel_at_period_end", x.m.CancelAtPeriodEnd) &&
 			c.asksTime("started_after", "started_before", deref(x.m.StartedAt))
 	})
-	usual := []string{"email", "started_at", "product", "amount", "currency", "status", "recurring_interval"}
-	return export(c, "subscriptions", items, usual, func(col string, x *subscription, zone *time.Location) string {
-		m := &x.m
-		cust := &x.customer.m
-		switch models.SubscriptionExportColumn(col) {
-		case models.SubscriptionExportColumnEmail:
-			return cust.Email
-		case models.SubscriptionExportColumnStartedAt:
-			return csvTime(m.StartedAt, zone)
-		case models.SubscriptionExportColumnProduct:
-			p, _ := s.products.get(m.ProductID)
+	text := func(name models.SubscriptionExportColumn, heading string, f func(x *subscription) string) column[*subscription] {
+		return column[*subscription]{string(name), heading, func(x *subscription, _ *time.Location) string { return f(x) }}
+	}
+	at := func(name models.SubscriptionExportColumn, heading string, f func(m *models.Subscription) *time.Time) column[*subscription] {
+		return column[*subscription]{string(name), heading, func(x *subscription, zone *time.Location) string { return csvTime(f(&x.m), zone) }}
+	}
+	return export(c, "subscriptions", items, []column[*subscription]{
+		text(models.SubscriptionExportColumnEmail, "Email", func(x *subscription) string { return x.customer.m.Email }),
+		at(models.SubscriptionExportColumnStartedAt, "Started At", func(m *models.Subscription) *time.Time { return m.StartedAt }),
+		text(models.SubscriptionExportColumnProduct, "Product", func(x *subscription) string {
+			p, _ := s.products.get(x.m.ProductID)
 			return p.m.Name
-		case models.SubscriptionExportColumnAmount:
-			return csvAmount(m.Amount)
-		case models.SubscriptionExportColumnCurrency:
-			return m.Currency
-		case models.SubscriptionExportColumnStatus:
-			return string(m.Status)
-		case models.SubscriptionExportColumnRecurringInterval:
-			return string(m.RecurringInterval)
-		case models.SubscriptionExportColumnCustomerName:
-			return deref(cust.Name)
-		case models.SubscriptionExportColumnBillingName:
-			return deref(cust.BillingName)
-		case models.SubscriptionExportColumnBillingCountry:
-			return deref(cust.BillingAddress).Country
-		case models.SubscriptionExportColumnNetAmount:
-			return csvAmount(x.discounted())
-		case models.SubscriptionExportColumnDiscount:
-			if x.discount != nil {
-				return x.discount.m.Name
+		}),
+		text(models.SubscriptionExportColumnAmount, "Amount", func(x *subscription) string { return csvAmount(x.m.Amount) }),
+		text(models.SubscriptionExportColumnCurrency, "Currency", func(x *subscription) string { return x.m.Currency }),
+		text(models.SubscriptionExportColumnStatus, "Status", func(x *subscription) string { return string(x.m.Status) }),
+		text(models.SubscriptionExportColumnRecurringInterval, "Billing Interval", func(x *subscription) string {
+			if n := x.m.RecurringIntervalCount; n != 1 {
+				return strconv.Itoa(n) + " " + string(x.m.RecurringInterval) + "s"
 			}
-		case models.SubscriptionExportColumnSeats:
-			if m.Seats != nil {
-				return strconv.Itoa(*m.Seats)
+			return string(x.m.RecurringInterval)
+		}),
+		text(models.SubscriptionExportColumnCustomerName, "Customer Name", func(x *subscription) string { return deref(x.customer.m.Name) }),
+		text(models.SubscriptionExportColumnBillingName, "Billing Name", func(x *subscription) string { return deref(x.customer.m.BillingName) }),
+		text(models.SubscriptionExportColumnBillingCountry, "Billing Country", func(x *subscription) string { return deref(x.customer.m.BillingAddress).Country }),
+		text(models.SubscriptionExportColumnNetAmount, "Net Amount", func(x *subscription) string { return csvAmount(x.discounted()) }),
+		text(models.SubscriptionExportColumnDiscount, "Discount", func(x *subscription) string {
+			if x.discount == nil {
+				return ""
 			}
-		case models.SubscriptionExportColumnCurrentPeriodStart:
-			return csvTime(&m.CurrentPeriodStart, zone)
-		case models.SubscriptionExportColumnCurrentPeriodEnd:
-			return csvTime(&m.CurrentPeriodEnd, zone)
-		case models.SubscriptionExportColumnCancelAtPeriodEnd:
-			return strconv.FormatBool(m.CancelAtPeriodEnd)
-		case models.SubscriptionExportColumnCanceledAt:
-			return csvTime(m.CanceledAt, zone)
-		case models.SubscriptionExportColumnEndsAt:
-			return csvTime(m.EndsAt, zone)
-		case models.SubscriptionExportColumnEndedAt:
-			return csvTime(m.EndedAt, zone)
-		case models.SubscriptionExportColumnCancellationReason:
-			return string(deref(m.CustomerCancellationReason))
-		case models.SubscriptionExportColumnTrialStart:
-			return csvTime(m.TrialStart, zone)
-		case models.SubscriptionExportColumnTrialEnd:
-			return csvTime(m.TrialEnd, zone)
-		}
-		return ""
-	})
+			return or(x.discount.m.Code, x.discount.m.Name)
+		}),
+		text(models.SubscriptionExportColumnSeats, "Seats", func(x *subscription) string {
+			if x.m.Seats == nil {
+				return ""
+			}
+			return strconv.Itoa(*x.m.Seats)
+		}),
+		at(models.SubscriptionExportColumnCurrentPeriodStart, "Current Period Start", func(m *models.Subscription) *time.Time { return &m.CurrentPeriodStart }),
+		at(models.SubscriptionExportColumnCurrentPeriodEnd, "Current Period End", func(m *models.Subscription) *time.Time { return &m.CurrentPeriodEnd }),
+		text(models.SubscriptionExportColumnCancelAtPeriodEnd, "Cancels At Period End", func(x *subscription) string { return strconv.FormatBool(x.m.CancelAtPeriodEnd) }),
+		at(models.SubscriptionExportColumnCanceledAt, "Canceled At", func(m *models.Subscription) *time.Time { return m.CanceledAt }),
+		at(models.SubscriptionExportColumnEndsAt, "Ends At", func(m *models.Subscription) *time.Time { return m.EndsAt }),
+		at(models.SubscriptionExportColumnEndedAt, "Ended At", func(m *models.Subscription) *time.Time { return m.EndedAt }),
+		text(models.SubscriptionExportColumnCancellationReason, "Cancellation Reason", func(x *subscription) string { return string(deref(x.m.CustomerCancellationReason)) }),
+		at(models.SubscriptionExportColumnTrialStart, "Trial Start", func(m *models.Subscription) *time.Time { return m.TrialStart }),
+		at(models.SubscriptionExportColumnTrialEnd, "Trial End", func(m *models.Subscription) *time.Time { return m.TrialEnd }),
+	}, 7)
 }

@@ -49,6 +49,15 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
+// heading makes "Net Revenue" of "net_revenue".
+func heading(slug string) string {
+	words := strings.Split(slug, "_")
+	for i, w := range words {
+		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, " ")
+}
+
 // metricList is in the order of the API.
 var metricList = makeMetrics()
 
@@ -59,7 +68,7 @@ func makeMetrics() []metric {
 		if f == nil {
 			f = func(t *tally) float64 { return t.n[slug] }
 		}
-		list = append(list, metric{slug, systemLabel(slug), kind, f})
+		list = append(list, metric{slug, heading(slug), kind, f})
 	}
 	add("active_subscriptions", scalar, nil)
 	add("committed_subscriptions", scalar, nil)
@@ -395,20 +404,15 @@ func exportMetrics(c *call) (any, error) {
 		at time.Time
 		t  *tally
 	}
-	columns, by := []string{"timestamp"}, map[string]metric{}
+	columns := []column[row]{{"timestamp", "Timestamp", func(r row, zone *time.Location) string { return csvTime(&r.at, zone) }}}
 	for _, m := range list {
-		columns, by[m.slug] = append(columns, m.slug), m
+		columns = append(columns, column[row]{m.slug, m.name, func(r row, _ *time.Location) string { return strconv.FormatFloat(m.value(r.t), 'f', -1, 64) }})
 	}
 	var rows []row
 	for i, from := range bounds[:len(bounds)-1] {
 		rows = append(rows, row{from, c.tally(from, bounds[i+1])})
 	}
-	return export(c, "metrics", rows, columns, func(column string, r row, zone *time.Location) string {
-		if column == "timestamp" {
-			return csvTime(&r.at, zone)
-		}
-		return strconv.FormatFloat(by[column].value(r.t), 'f', -1, 64)
-	})
+	return export(c, "metrics", rows, columns, len(columns))
 }
 
 func listDashboards(c *call) (any, error) {

@@ -89,10 +89,10 @@ func TestExports(t *testing.T) {
 		require.NoError(t, r.Close())
 		return strings.Split(string(data), "\r\n")
 	}
-	assert.Equal(t, []string{"email,created_at,product,net_amount,currency,status,invoice_number",
-		"a@example.com,2026-10-05T08:00:00Z,Pro,1000,usd,paid,ACME-0001", "a@example.com,2026-11-05T08:00:00Z,Pro,1000,usd,paid,ACME-0002", ""},
+	assert.Equal(t, []string{"Email,Created At,Product,Net Amount,Currency,Status,Invoice number",
+		"a@example.com,2026-10-05T08:00:00+00:00,Pro,10.0,usd,paid,ACME-0001", "a@example.com,2026-11-05T08:00:00+00:00,Pro,10.0,usd,paid,ACME-0002", ""},
 		read(must(s.client.Orders.Export(s.ctx, nil))(t)))
-	assert.Equal(t, []string{"status,created_at", "paid,2026-11-05T09:00:00+01:00", ""},
+	assert.Equal(t, []string{"Status,Created At", "paid,2026-11-05T09:00:00+01:00", ""},
 		read(must(s.client.Orders.Export(s.ctx, &polar.OrderExportParams{Columns: []models.OrderExportColumn{"status", "created_at"}, Timezone: "Europe/Berlin", CreatedAfter: start.AddDate(0, 0, 1)}))(t)))
 	assert.Len(t, read(must(s.client.Subscriptions.Export(s.ctx, nil))(t)), 3)
 }

@@ -221,7 +221,7 @@ func saleRows() []row {
 			w.srv.Advance(time.Minute)
 			assert.Contains(w, w.get("oat", "/v1/orders/{order}/receipt")["url"], w.ids["order"])
 		}},
-		{op: "orders:export", as: "oat", method: "GET", path: "/v1/orders/export?status=paid&columns=email&columns=total_amount", status: 200, want: "email,total_amount\r\nada@example.com,700\r\n"},
+		{op: "orders:export", as: "oat", method: "GET", path: "/v1/orders/export?status=paid&columns=email&columns=total_amount", status: 200, want: "Email,Total\r\nada@example.com,7.0\r\n"},
 		{op: "payments:list", as: "oat", method: "GET", path: "/v1/payments/?status=failed&order_id={due}", status: 200, want: `"decline_reason":"card_declined"`, then: all(count("/v1/payments/?customer_id={nobody}", 0), func(w *world, a map[string]any) {
 			w.ids["payment"] = ids(a)[0]
 			assert.Equal(w, a["items"].([]any)[0], any(w.get("oat", "/v1/payments/{payment}")))
@@ -247,7 +247,7 @@ func saleRows() []row {
 			broken: `{"seats":"three"}`, loc: []any{"body", "SubscriptionUpdateSeats", "seats"}, none: "/v1/subscriptions/{nobody}"},
 		{op: "subscriptions:revoke", as: "oat", method: "DELETE", path: "/v1/subscriptions/{subscription}", status: 200, want: `"status":"canceled"`, none: "/v1/subscriptions/{nobody}",
 			then: all(there("/v1/subscriptions/{subscription}"), refused("DELETE", "/v1/subscriptions/{subscription}", "", 403, "AlreadyCanceledSubscription"))},
-		{op: "subscriptions:export", as: "oat", method: "GET", path: "/v1/subscriptions/export?columns=product&columns=status&product_id={product}", status: 200, want: "product,status\r\nPro,active\r\n"},
+		{op: "subscriptions:export", as: "oat", method: "GET", path: "/v1/subscriptions/export?columns=product&columns=status&product_id={product}", status: 200, want: "Product,Status\r\nPro,active\r\n"},
 
 		// usage
 		{op: "meters:list", as: "oat", method: "GET", path: "/v1/meters/?query=tok", status: 200, want: `"id":"{meter}"`, then: count("/v1/meters/?is_archived=true", 0)},

@@ -120,7 +120,7 @@ func shopRows() []row {
 			a = w.get("oat", "/v1/metrics/?metrics=orders&product_id={nobody}&"+days)
 			assert.Equal(w, map[string]any{"orders": 0.0}, a["totals"])
 		}},
-		{op: "metrics:export", as: "oat", method: "GET", path: "/v1/metrics/export?metrics=active_subscriptions&" + days, status: 200, want: "timestamp,active_subscriptions\r\n2026-10-01T00:00:00Z,3\r\n"},
+		{op: "metrics:export", as: "oat", method: "GET", path: "/v1/metrics/export?metrics=active_subscriptions&" + days, status: 200, want: "Timestamp,Active Subscriptions\r\n2026-10-01T00:00:00+00:00,3\r\n"},
 		{op: "metrics:limits", as: "oat", method: "GET", path: "/v1/metrics/limits", status: 200, want: `"min_date":"2023-05-24"`},
 		{op: "metrics:list_dashboards", as: "oat", method: "GET", path: "/v1/metrics/dashboards", status: 200, want: `"id":"{board}"`, before: board},
 		{op: "metrics:create_dashboard", as: "oat", method: "POST", path: "/v1/metrics/dashboards", body: `{"name":"Use"}`, status: 201, want: `"metrics":[]`, then: there("/v1/metrics/dashboards/{made}"), broken: `{"name":"x","metrics":["luck"]}`, loc: []any{"body", "metrics", 0.0}},
@@ -152,7 +152,7 @@ func shopRows() []row {
 		{op: "organizations:update", as: "oat", method: "PATCH", path: "/v1/organizations/{organization}", body: `{"embed_hosts":["example.com"]}`, status: 200, want: `["example.com"]`, then: there("/v1/organizations/{organization}"),
 			broken: `{"email":"x"}`, loc: []any{"body", "email"}, none: "/v1/organizations/{nobody}"},
 
-		{op: "customers:export", as: "oat", method: "GET", path: "/v1/customers/export", status: 200, want: "ada@example.com,Ada,DE\r\n"},
+		{op: "customers:export", as: "oat", method: "GET", path: "/v1/customers/export", status: 200, want: "ada@example.com,Ada,,,,,,,DE,\r\n"},
 
 		{op: "oauth2:clients:oauth2:create_client", method: "POST", path: "/v1/oauth2/register", body: `{"client_name":"App","redirect_uris":["https://example.com/cb"]}`, status: 200, want: `"registration_access_token":"polar_crt_`,
 			broken: `{"redirect_uris":[]}`, loc: []any{"body", "client_name"}},

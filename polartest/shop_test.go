@@ -526,7 +526,7 @@ func TestMetrics(t *testing.T) {
 	require.NoError(t, err)
 	data, err := io.ReadAll(export)
 	require.NoError(t, err)
-	assert.Equal(t, "timestamp,orders,revenue\r\n2026-10-05T00:00:00Z,1,1000\r\n2026-10-06T00:00:00Z,2,13000\r\n", string(data))
+	assert.Equal(t, "Timestamp,Orders,Revenue\r\n2026-10-05T00:00:00+00:00,1,1000\r\n2026-10-06T00:00:00+00:00,2,13000\r\n", string(data))
 
 	limits, err := client.Metrics.Limits(t.Context())
 	require.NoError(t, err)
@@ -549,11 +549,13 @@ func TestMetrics(t *testing.T) {
 func TestCustomerExport(t *testing.T) {
 	t.Parallel()
 	srv := polartest.NewServer(t, polartest.WithTime(start))
-	c, err := srv.Client().Customers.Create(t.Context(), models.CustomerCreate{Email: "a@example.com", Name: new(`Ada, "Countess"`)})
+	c, err := srv.Client().Customers.Create(t.Context(), models.CustomerCreate{Email: "a@example.com", Name: new(`Ada, "Countess"`),
+		BillingAddress: &models.Address{City: new("Wien"), Country: "AT"}, Metadata: models.Metadata{"vip": true}})
 	require.NoError(t, err)
 	a := send(t, srv, "GET", "/v1/customers/export", srv.Token(models.ScopeCustomersRead), "")
 	assert.Equal(t, 200, a.status)
-	assert.Equal(t, "id,external_id,created_at,email,name,billing_country\r\n"+c.ID+`,,2026-10-05T08:00:00Z,a@example.com,"Ada, ""Countess""",`+"\r\n", a.body)
+	assert.Equal(t, "ID,External ID,Created At,Email,Name,Tax ID,Billing Address Line 1,Billing Address Line 2,Billing Address City,Billing Address State,Billing Address Zip,"+
+		"Billing Address Country,Metadata\r\n"+c.ID+`,,2026-10-05T08:00:00+00:00,a@example.com,"Ada, ""Countess""",,,,Wien,,,AT,"{""vip"":true}"`+"\r\n", a.body)
 	assert.Equal(t, 401, send(t, srv, "GET", "/v1/customers/export", "", "").status)
 }
 
