@@ -1,6 +1,7 @@
 package polartest
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha256"
@@ -39,9 +40,16 @@ type filePart struct {
 func (f *file) orgID() string { return f.m.OrganizationID }
 
 const (
-	storagePath = "/storage/"
-	urlLife     = time.Hour
-	minPart     = 5 << 20 // every part but the last has at least as much, as the storage of the real server wants it
+	storagePath  = "/storage/"
+	downloadPath = "/v1/customer-portal/downloadables/" // with a signed rest: sends on to the storage
+	urlLife      = time.Hour
+	minPart      = 5 << 20 // every part but the last has at least as much, as the storage of the real server wants it
+)
+
+// What happens at the storage is no operation of the API, but has names for [Server.Break] and [Server.Requests].
+var (
+	storageUpload   = &operation{id: "storage:upload"}
+	storageDownload = &operation{id: "storage:download"}
 )
 
 func fileHandlers() handlers {
@@ -54,7 +62,7 @@ func fileHandlers() handlers {
 func (f *file) render() models.File { return f.m }
 
 func listFiles(c *call) (any, error) {
-	items := visible(c, &c.srv.files, func(f *file) bool { return c.asks("ids", f.m.ID) })
+	items := visible(c, &c.srv.files, func(f *file) bool { return f.m.IsUploaded && c.asks("ids", f.m.ID) })
 	slices.Reverse(items) // the newest first
 	return page(c, items, nil, (*file).render)
 }
@@ -83,7 +91,7 @@ func createFile(c *call) (any, error) {
 	for _, p := range body.Upload.Parts {
 		part := &filePart{m: models.FileUploadPart{Number: p.Number, ChunkStart: p.ChunkStart, ChunkEnd: p.ChunkEnd, ChecksumSHA256Base64: p.ChecksumSHA256Base64,
 			ExpiresAt: c.now.Add(urlLife), Headers: map[string]string{}}}
-		part.m.URL = s.signed("part/"+id+"/"+strconv.Itoa(p.Number), f.key, part.m.ExpiresAt)
+		part.m.URL = s.URL + s.signed(storagePath, "part/"+id+"/"+strconv.Itoa(p.Number), f.key, part.m.ExpiresAt)
 		if p.ChecksumSHA256Base64 != nil {
 			part.m.Headers["x-amz-checksum-sha256"], part.m.Headers["x-amz-sdk-checksum-algorithm"] = *p.ChecksumSHA256Base64, "SHA256"
 		}
@@ -297,19 +305,51 @@ func listBenefitFiles(c *call) (any, error) {
 	})
 }
 
-// fileDownload is a file with an address from which a customer can get it for an hour.
+// fileDownload is a file with an address from which a customer can get it for an hour. It is the API's own, counts the
+// download and sends on to the storage.
 func (s *Server) fileDownload(f *file, x *customer) models.FileDownload {
 	m, until := f.m, s.at.Add(urlLife)
 	return models.FileDownload{ID: m.ID, OrganizationID: m.OrganizationID, Name: m.Name, Path: m.Path, MimeType: m.MimeType, Size: m.Size, StorageVersion: m.StorageVersion,
 		ChecksumETag: m.ChecksumETag, ChecksumSHA256Base64: m.ChecksumSHA256Base64, ChecksumSHA256Hex: m.ChecksumSHA256Hex, LastModifiedAt: m.LastModifiedAt, Version: m.Version,
 		IsUploaded: m.IsUploaded, Service: m.Service, SizeReadable: m.SizeReadable,
-		Download: models.FileDownloadURL{URL: s.signed("download/"+m.ID+"/"+x.m.ID, f.key, until), Headers: map[string]string{}, ExpiresAt: until}}
+		Download: models.FileDownloadURL{URL: s.URL + s.signed(downloadPath, m.ID+"/"+x.m.ID, f.key, until), ExpiresAt: until}}
 }
 
-// signed makes an address of the storage that is good until a time.
-func (s *Server) signed(path, key string, until time.Time) string {
+// sendToDownload answers the address of a download with a redirect to the storage.
+func (s *Server) sendToDownload(w http.ResponseWriter, r *http.Request) {
+	rest := strings.TrimPrefix(r.URL.Path, downloadPath)
+	id, customer, _ := strings.Cut(rest, "/")
+	f, ok := s.files.get(id)
+	good, expired := false, false
+	if ok {
+		good, expired = s.checkSignature(r, rest, f.key)
+	}
+	switch {
+	case !good:
+		write(w, notFound())
+	case expired:
+		write(w, fail(http.StatusGone, "ResourceUnavailable", "The link has expired."))
+	default:
+		f.downloads++
+		put(&f.downloader, customer, true)
+		w.Header().Set("Location", s.URL+s.signed(storagePath, "download/"+id, f.key, s.at.Add(urlLife)))
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(http.StatusFound)
+	}
+}
+
+// signed makes a path and query below root that are good until a time.
+func (s *Server) signed(root, path, key string, until time.Time) string {
 	expires := strconv.FormatInt(until.Unix(), 10)
-	return s.URL + storagePath + path + "?" + url.Values{"expires": {expires}, "signature": {signature(path, key, expires)}}.Encode()
+	return root + path + "?" + url.Values{"expires": {expires}, "signature": {signature(path, key, expires)}}.Encode()
+}
+
+// checkSignature tells whether the signature of a request is for path, and whether its time is over.
+func (s *Server) checkSignature(r *http.Request, path, key string) (good, expired bool) {
+	q := r.URL.Query()
+	expires, err := strconv.ParseInt(q.Get("expires"), 10, 64)
+	good = err == nil && hmac.Equal([]byte(q.Get("signature")), []byte(signature(path, key, q.Get("expires"))))
+	return good, s.at.Unix() >= expires
 }
 
 func signature(path, key, expires string) string {
@@ -331,6 +371,36 @@ func refuse(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(status)
 	_, _ = w.Write(data)
+}
+
+// storage answers a request to the storage, or does what a fault wants instead, and remembers it without its body.
+func (s *Server) storage(w http.ResponseWriter, r *http.Request) {
+	op := storageDownload
+	if r.Method == http.MethodPut {
+		op = storageUpload
+	}
+	fault := s.takeFault(op)
+	if fault.before != nil && !fault.before(w, r) {
+		s.record(r, op, nil, 0)
+		return
+	}
+	held := &heldAnswer{header: http.Header{}, status: http.StatusOK}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<30)) // before the lock: a slow upload keeps nobody waiting
+	switch {
+	case err != nil:
+		refuse(held, http.StatusBadRequest, "IncompleteBody", "The body could not be read to its end.")
+	case fault.instead != nil:
+		fault.instead(held)
+	default:
+		r.Body = io.NopCloser(bytes.NewReader(data))
+		s.held(func() { s.serveStorage(held, r) }, held)
+	}
+	s.record(r, op, nil, held.status)
+	if fault.after != nil {
+		fault.after(w, r, held)
+		return
+	}
+	held.send(w)
 }
 
 // serveStorage keeps what is uploaded and gives it back. Its addresses are signed: a token of the API is refused.
@@ -356,18 +426,13 @@ func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request) {
 		sendContent(w, r, f)
 		return
 	}
-	q := r.URL.Query()
-	expires, err := strconv.ParseInt(q.Get("expires"), 10, 64)
+	good, expired := s.checkSignature(r, path, f.key)
 	switch {
-	case err != nil || !hmac.Equal([]byte(q.Get("signature")), []byte(signature(path, f.key, q.Get("expires")))):
+	case !good:
 		refuse(w, http.StatusForbidden, "SignatureDoesNotMatch", "The signature does not fit the request.")
-	case s.at.Unix() >= expires:
+	case expired:
 		refuse(w, http.StatusForbidden, "AccessDenied", "Request has expired")
 	case kind == "download" && get:
-		if r.Method == http.MethodGet {
-			f.downloads++
-			put(&f.downloader, which, true)
-		}
 		w.Header().Set("Content-Disposition", `attachment; filename*=UTF-8''`+url.PathEscape(f.m.Name))
 		sendContent(w, r, f)
 	case kind == "part" && r.Method == http.MethodPut:
@@ -382,14 +447,11 @@ func (s *Server) serveStorage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// sendContent sends a file, or the part of it that the request asks for.
 func sendContent(w http.ResponseWriter, r *http.Request, f *file) {
 	w.Header().Set("Content-Type", f.m.MimeType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(f.content)))
 	w.Header().Set("ETag", `"`+deref(f.m.ChecksumETag)+`"`)
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodGet {
-		_, _ = w.Write(f.content)
-	}
+	http.ServeContent(w, r, "", deref(f.m.LastModifiedAt), bytes.NewReader(f.content))
 }
 
 // receive takes a part whose headers, length and checksum are those that it was announced with.

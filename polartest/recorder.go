@@ -13,12 +13,12 @@ const requestsKept = 1000
 
 // Request is a request that the server got.
 type Request struct {
-	Operation string // "orders:get", the id in the API description; empty when it was none
+	Operation string // "orders:get", the id in the API description, or a name of the storage, see [Server.Break]; empty when it was none
 	Method    string
 	Path      string // escaped, without the query
 	Query     url.Values
 	Header    http.Header
-	Body      []byte    // nil when it was not read
+	Body      []byte    // nil when it was not read, and at the storage
 	Status    int       // of the answer, 0 when there was none
 	At        time.Time // by the server's clock
 }

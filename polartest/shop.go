@@ -29,7 +29,10 @@ func (s *Server) front(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(path, linkPath):
 		h = s.openLink
 	case strings.HasPrefix(path, storagePath):
-		h = s.serveStorage
+		s.storage(w, r)
+		return
+	case r.Method == http.MethodGet && strings.HasPrefix(path, downloadPath) && path != downloadPath:
+		h = s.sendToDownload
 	case path == "/.well-known/openid-configuration" || path == "/.well-known/oauth-authorization-server":
 		h = s.serveDiscovery
 	case path == "/.well-known/jwks.json":

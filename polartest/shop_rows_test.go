@@ -104,12 +104,12 @@ func shopRows() []row {
 			broken: `{"type":"date"}`, loc: []any{"body", "type"}, none: "/v1/custom-fields/{nobody}"},
 		{op: "custom-fields:delete", as: "oat", method: "DELETE", path: "/v1/custom-fields/{field}", status: 204, before: field, then: gone("/v1/custom-fields/{field}"), none: "/v1/custom-fields/{nobody}"},
 
-		{op: "files:list", as: "oat", method: "GET", path: "/v1/files/?ids={file}", status: 200, want: `"id":"{file}"`, before: file, then: count("/v1/files/?ids={nobody}", 0)},
-		{op: "files:create", as: "oat", method: "POST", path: "/v1/files/", body: fileBody, status: 201, want: `"is_uploaded":false`, then: count("/v1/files/", 1), broken: `{"service":"downloadable"}`, loc: []any{"body", "downloadable", "upload"}},
-		{op: "files:uploaded", as: "oat", method: "POST", path: "/v1/files/{file}/uploaded", body: completed, status: 200, want: `"checksum_sha256_hex":"ba7816bf`, before: file, broken: strings.Replace(completed, "{etag}", "x", 1),
-			loc: []any{"body", "parts", 0.0, "checksum_etag"}, none: "/v1/files/{nobody}/uploaded"},
+		{op: "files:list", as: "oat", method: "GET", path: "/v1/files/?ids={file}", status: 200, want: `"id":"{file}"`, before: uploaded, then: count("/v1/files/?ids={nobody}", 0)},
+		{op: "files:create", as: "oat", method: "POST", path: "/v1/files/", body: fileBody, status: 201, want: `"is_uploaded":false`, then: count("/v1/files/", 0), broken: `{"service":"downloadable"}`, loc: []any{"body", "downloadable", "upload"}},
+		{op: "files:uploaded", as: "oat", method: "POST", path: "/v1/files/{file}/uploaded", body: completed, status: 200, want: `"checksum_sha256_hex":"ba7816bf`, before: file, then: count("/v1/files/", 1),
+			broken: strings.Replace(completed, "{etag}", "x", 1), loc: []any{"body", "parts", 0.0, "checksum_etag"}, none: "/v1/files/{nobody}/uploaded"},
 		{op: "files:update", as: "oat", method: "PATCH", path: "/v1/files/{file}", body: `{"version":"2"}`, status: 200, want: `"version":"2"`, before: file, broken: `{"version":2}`, loc: []any{"body", "version"}, none: "/v1/files/{nobody}"},
-		{op: "files:delete", as: "oat", method: "DELETE", path: "/v1/files/{file}", status: 204, before: file, then: count("/v1/files/", 0), none: "/v1/files/{nobody}"},
+		{op: "files:delete", as: "oat", method: "DELETE", path: "/v1/files/{file}", status: 204, before: uploaded, then: count("/v1/files/", 0), none: "/v1/files/{nobody}"},
 		{op: "benefits:files", as: "oat", method: "GET", path: "/v1/benefits/{files}/files", status: 200, want: `"id":"{file}"`, before: uploaded, none: "/v1/benefits/{nobody}/files", then: func(w *world, _ map[string]any) {
 			require.Equal(w, 204, w.send("oat", "DELETE", "/v1/files/{file}", "").status)
 			count("/v1/benefits/{files}/files", 0)(w, nil)

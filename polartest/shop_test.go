@@ -69,6 +69,7 @@ func TestResources(t *testing.T) {
 		changes     map[string]any
 		badUpdate   []wrong
 		noGet, bare bool // there is no get; the list is a bare array
+		unlisted    bool // the list has it only later
 	}{
 		{name: "discounts", path: "/v1/discounts/", scope: "discounts",
 			create: `{"type":"percentage","name":"Launch","code":"Launch20","duration":"repeating","duration_in_months":3,"basis_points":2000,"products":["PRODUCT"],"metadata":{"a":1}}`,
@@ -109,7 +110,7 @@ func TestResources(t *testing.T) {
 			create: `{"name":"Money","metrics":["revenue","orders"]}`, shows: map[string]any{"name": "Money", "metrics": []any{"revenue", "orders"}},
 			badCreate: []wrong{{`{"name":"x","metrics":["luck"]}`, "body/metrics/0"}, {`{}`, "body/name"}},
 			update:    `{"metrics":[]}`, changes: map[string]any{"metrics": []any{}, "name": "Money"}, badUpdate: []wrong{{`{"metrics":["luck"]}`, "body/metrics/0"}}},
-		{name: "files", path: "/v1/files/", scope: "files", noGet: true,
+		{name: "files", path: "/v1/files/", scope: "files", noGet: true, unlisted: true, // until it is uploaded
 			create: `{"service":"downloadable","name":"a.txt","mime_type":"text/plain","size":3,"upload":{"parts":[{"number":1,"chunk_start":0,"chunk_end":3}]}}`,
 			shows:  map[string]any{"name": "a.txt", "is_uploaded": false, "size_readable": "3.0 B"},
 			badCreate: []wrong{
@@ -146,7 +147,11 @@ func TestResources(t *testing.T) {
 			for k, v := range tc.shows {
 				assert.Equal(t, v, made[k], k)
 			}
-			assert.Equal(t, 1, count())
+			listed := 1
+			if tc.unlisted {
+				listed = 0
+			}
+			assert.Equal(t, listed, count())
 			if !tc.noGet {
 				assert.Equal(t, made, send(t, srv, "GET", one, token, "").object(t, 200))
 			}
@@ -156,7 +161,7 @@ func TestResources(t *testing.T) {
 			for _, w := range tc.badUpdate {
 				assert.Contains(t, send(t, srv, "PATCH", one, token, w.body).locs(t), w.loc, w.body)
 			}
-			assert.Equal(t, 1, count(), "a refused call changes nothing")
+			assert.Equal(t, listed, count(), "a refused call changes nothing")
 			changed := send(t, srv, "PATCH", one, writer, tc.update).object(t, 200)
 			for k, v := range tc.changes {
 				assert.Equal(t, v, changed[k], k)
@@ -427,19 +432,33 @@ func TestFileFromUploadToDownload(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list.Items, 1)
 	address := strings.TrimPrefix(list.Items[0].File.Download.URL, srv.URL)
-	a := send(t, srv, "GET", address, "", "")
+	sent := send(t, srv, "GET", address, "", "")
+	require.Equal(t, 302, sent.status)
+	stored := strings.TrimPrefix(sent.header.Get("Location"), srv.URL)
+	a := send(t, srv, "GET", stored, "", "")
 	assert.Equal(t, 200, a.status)
 	assert.Equal(t, "hello", a.body)
 	assert.Contains(t, a.header.Get("Content-Disposition"), "%C3%A4%20b.bin")
-	assert.Equal(t, 400, send(t, srv, "GET", address, srv.Token(), "").status, "the address is enough, a token is refused")
-	assert.Equal(t, 403, send(t, srv, "GET", address+"0", "", "").status)
+	a = send(t, srv, "GET", stored, "", "", func(r *http.Request) { r.Header.Set("Range", "bytes=1-2") })
+	assert.Equal(t, 206, a.status)
+	assert.Equal(t, "el", a.body)
+	assert.Equal(t, 400, send(t, srv, "GET", stored, srv.Token(), "").status, "the address is enough, a token is refused")
+	assert.Equal(t, 403, send(t, srv, "GET", stored+"0", "", "").status)
+	assert.Equal(t, 404, send(t, srv, "GET", address+"0", "", "").status)
+	require.Len(t, srv.Requests("storage:upload"), 6)
+	for _, r := range srv.Requests("storage:download") {
+		assert.Nil(t, r.Body)
+	}
+	srv.Break("storage:download", 1, polartest.BadGateway(503))
+	assert.Equal(t, 503, send(t, srv, "GET", stored, "", "").status)
 	files, err := client.Benefits.ListFiles(t.Context(), benefit.ID, nil)
 	require.NoError(t, err)
 	require.Len(t, files.Items, 1)
 	assert.Equal(t, 1, files.Items[0].Downloads)
 	assert.Equal(t, 1, files.Items[0].Downloaders)
 	srv.Advance(time.Hour)
-	assert.Contains(t, send(t, srv, "GET", address, "", "").body, "expired")
+	assert.Contains(t, send(t, srv, "GET", stored, "", "").body, "expired")
+	assert.Equal(t, 410, send(t, srv, "GET", address, "", "").status)
 	require.NoError(t, client.Files.Delete(t.Context(), id))
 	files, err = client.Benefits.ListFiles(t.Context(), benefit.ID, nil)
 	require.NoError(t, err)
