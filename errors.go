@@ -59,7 +59,7 @@ func (f FieldError) String() string {
 // ErrorClass is what an error means, as far as a program can react to it. Its constants are targets of [errors.Is].
 type ErrorClass string
 
-// Classes of errors. All but the last two are only of an [*Error].
+// Classes of errors. All but the last four are only of an [*Error].
 const (
 	// ErrBadRequest is a 400.
 	ErrBadRequest ErrorClass = "bad request"
@@ -96,6 +96,11 @@ const (
 	ErrOutcomeUnknown ErrorClass = "outcome unknown"
 	// ErrNoCredential is a call that needs a credential, made with [Anonymous]. Nothing was sent.
 	ErrNoCredential ErrorClass = "credential needed"
+	// ErrExpired is an address of a file, to upload a part to or to download from, whose hour is over. Ask Polar for a
+	// new one.
+	ErrExpired ErrorClass = "address expired"
+	// ErrChecksum is content of a file that is not what its checksum and its size say: it was changed or damaged.
+	ErrChecksum ErrorClass = "wrong content"
 )
 
 // Error returns the class in words.

@@ -184,13 +184,8 @@ func (c *core) send(ctx context.Context, r *request) (*call, *http.Response, err
 // prepare applies the call options, checks everything that can be checked without Polar, and returns the URL and the body.
 func (c *core) prepare(call *call) (target string, body []byte, err error) {
 	r := call.req
-	for i, opt := range r.opts {
-		if opt == nil {
-			return "", nil, fmt.Errorf("call option %d is nil", i+1)
-		}
-		if err := opt(call); err != nil {
-			return "", nil, err
-		}
+	if err := call.apply(r.opts); err != nil {
+		return "", nil, err
 	}
 	switch {
 	case r.flags&public != 0:
@@ -215,6 +210,19 @@ func (c *core) prepare(call *call) (target string, body []byte, err error) {
 		target += "?" + query
 	}
 	return target, body, nil
+}
+
+// apply changes the settings of the call.
+func (c *call) apply(opts []CallOption) error {
+	for i, opt := range opts {
+		if opt == nil {
+			return fmt.Errorf("call option %d is nil", i+1)
+		}
+		if err := opt(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // repeatable reports whether a request may be sent again even if it was carried out.
