@@ -582,9 +582,11 @@ func TestDownloadOfWrongContent(t *testing.T) {
 		change func(f *models.FileDownload)
 		want   string
 	}{
-		"another checksum": {func(f *models.FileDownload) { f.ChecksumSHA256Base64 = new("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=") }, "is not the one of the file's checksum"},
-		"too long":         {func(f *models.FileDownload) { f.Size-- }, "is longer than the 1048575 bytes"},
-		"too short":        {func(f *models.FileDownload) { f.Size++ }, "ended after 1048576 of the 1048577 bytes"},
+		"another checksum": {func(f *models.FileDownload) {
+			f.ChecksumSHA256Base64 = new("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=")
+		}, "is not the one of the file's checksum"},
+		"too long":  {func(f *models.FileDownload) { f.Size-- }, "is longer than the 1048575 bytes"},
+		"too short": {func(f *models.FileDownload) { f.Size++ }, "ended after 1048576 of the 1048577 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wrong := file
