@@ -11,8 +11,8 @@ import (
 	"github.com/polar-go/polar/models"
 )
 
-// The cards that the checkout page offers, by their confirmation tokens.
-var pageCards = map[string]string{"pay": "ctoken_card", "decline": "ctoken_decline", "challenge": "ctoken_requires_action"}
+// The cards that the pages offer, by their confirmation tokens.
+var pageCards = map[string]string{"pay": "ctoken_card", "decline": "ctoken_decline", "later": "ctoken_decline_later", "challenge": "ctoken_requires_action"}
 
 // checkoutView is what the checkout page shows.
 type checkoutView struct {

@@ -87,6 +87,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 // pageView is what every page has; its own data are in Body.
 type pageView struct {
 	Title, Theme string
+	Slim         bool   // the page has little to say
 	Error        string // what went wrong with the form
 	Faults       []string
 	Embed        *embedMessages
@@ -107,6 +108,7 @@ func (s *Server) showPage(w http.ResponseWriter, status int, name, frames string
 	if p.Embed != nil {
 		p.Script, script = template.JS(embedScript), scriptHash()
 	}
+	p.Slim = name == "message" || name == "request" || name == "challenge"
 	var out bytes.Buffer
 	if err := pageTemplates().ExecuteTemplate(&out, name, p); err != nil {
 		write(w, fmt.Errorf("polartest: the page failed: %w", err))

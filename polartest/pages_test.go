@@ -528,3 +528,83 @@ func TestPortalPageSignIn(t *testing.T) {
 	b = s.browse(s.srv.URL + "/" + org.Slug + "/portal?customer_session_token=" + s.srv.Token())
 	assert.True(t, strings.HasSuffix(b.url.Path, "/portal/request"))
 }
+
+// A card that is refused at the renewal, and the ways out of it that the page offers.
+func TestPortalPagePastDue(t *testing.T) {
+	s := newShop(t)
+	x := s.checkout(s.plan("Pro", 2000).ID)
+	b := s.browse(x.URL)
+	b.submit(x.ClientSecret, map[string]string{"action": "later", "customer_email": "ann@example.com", "address.country": "DE"})
+	require.Equal(t, 200, b.status)
+	sub := must(s.client.Subscriptions.List(t.Context(), nil))(t).Items[0]
+	status := func() models.SubscriptionStatus {
+		return must(s.client.Subscriptions.Get(t.Context(), sub.ID))(t).Status
+	}
+	portal := func() {
+		session := must(s.client.CustomerSessions.Create(t.Context(), models.CustomerSessionCreate{CustomerID: &sub.CustomerID}))(t)
+		b = s.browse(session.CustomerPortalURL)
+	}
+	due := func() string {
+		orders := must(s.client.Orders.List(t.Context(), &polar.OrderListParams{Status: []models.OrderStatus{models.OrderStatusPending}}))(t)
+		require.Len(t, orders.Items, 1)
+		return orders.Items[0].ID
+	}
+	s.srv.Advance(32 * 24 * time.Hour)
+	require.Equal(t, models.SubscriptionStatusPastDue, status())
+	portal()
+	assert.Contains(t, b.body, "past due")
+	b.submit(due()+"/pay", map[string]string{"card": "decline"})
+	assert.Equal(t, 400, b.status)
+	assert.Contains(t, b.body, `role="alert"`)
+	assert.Equal(t, models.SubscriptionStatusPastDue, status())
+	b.submit(due()+"/pay", map[string]string{"card": "pay"})
+	assert.Equal(t, 200, b.status)
+	assert.Equal(t, models.SubscriptionStatusActive, status())
+	assert.NotContains(t, b.body, "/pay?", "nothing is left to pay")
+
+	// a card that is added is charged for what is due
+	b.submit("/methods/new/add", map[string]string{"card": "later"})
+	s.srv.Advance(32 * 24 * time.Hour)
+	require.Equal(t, models.SubscriptionStatusPastDue, status())
+	portal()
+	b.submit("/methods/new/add", map[string]string{"card": "pay"})
+	assert.Equal(t, 200, b.status)
+	assert.Equal(t, models.SubscriptionStatusActive, status())
+
+	// all but the last card can be removed
+	for range 3 {
+		b.submit("/remove", nil)
+		require.Equal(t, 200, b.status)
+	}
+	b.submit("/remove", nil)
+	assert.Equal(t, 400, b.status)
+	assert.Equal(t, 1, strings.Count(b.body, "ending in"))
+}
+
+func TestPortalPagePause(t *testing.T) {
+	s := newShop(t)
+	sub := s.subscribe(s.customer("ann@example.com"), s.plan("Pro", 2000))
+	portal := func() *browser {
+		session := must(s.client.CustomerSessions.Create(t.Context(), models.CustomerSessionCreate{CustomerID: &sub.CustomerID}))(t)
+		return s.browse(session.CustomerPortalURL)
+	}
+	assert.NotContains(t, portal().body, "/pause?", "the organization does not allow it")
+	must(s.client.Organizations.Update(t.Context(), s.srv.OrganizationID(), models.OrganizationUpdate{CustomerPortalSettings: models.Set(models.OrganizationCustomerPortalSettings{
+		Subscription: models.PortalSubscriptionSettings{Pause: new(true)}})}))(t)
+	get := func() *models.Subscription { return must(s.client.Subscriptions.Get(t.Context(), sub.ID))(t) }
+	b := portal()
+	b.submit("/pause", nil)
+	assert.True(t, get().PauseAtPeriodEnd)
+	b.submit("/unpause", nil)
+	assert.False(t, get().PauseAtPeriodEnd)
+	b.submit("/pause", nil)
+	s.srv.Advance(32 * 24 * time.Hour)
+	require.NotNil(t, get().PausedAt)
+	b = portal()
+	assert.Contains(t, b.body, "It is paused since")
+	b.submit("/methods/new/add", map[string]string{"card": "pay"})
+	b.submit("/resume", nil)
+	assert.Equal(t, 200, b.status)
+	assert.Nil(t, get().PausedAt)
+	assert.Contains(t, b.body, "It renews on")
+}

@@ -15,7 +15,10 @@ type portalView struct {
 	Path, Query               string // of the portal, and what keeps its user signed in
 	ReturnURL                 string
 	Subscriptions             []models.PortalSubscription
+	Pauses                    bool // customers may pause their subscriptions
 	Orders                    []models.PortalOrder
+	Methods                   []models.PortalPaymentMethod
+	DefaultMethod             string // the id of the card that is charged
 	Meters                    []models.PortalMeter
 	Keys                      []models.LicenseKey
 	Grants                    []models.PortalBenefitGrant
@@ -85,7 +88,10 @@ func (s *Server) showPortal(w http.ResponseWriter, _ *http.Request, org *organiz
 	v := portalView{Organization: org.m.Name, Name: deref(who.customer.m.Name), Email: who.customer.m.Email, Path: "/" + org.m.Slug + "/" + portalPart,
 		Query:         "?" + url.Values{"customer_session_token": {token}}.Encode(),
 		Subscriptions: listed[models.PortalSubscription](s, "customer_portal:subscriptions:list", who),
+		Pauses:        deref(org.m.CustomerPortalSettings.Subscription.Pause),
 		Orders:        listed[models.PortalOrder](s, "customer_portal:orders:list", who),
+		Methods:       listed[models.PortalPaymentMethod](s, "customer_portal:customers:list_payment_methods", who),
+		DefaultMethod: deref(who.customer.m.DefaultPaymentMethodID),
 		Keys:          listed[models.LicenseKey](s, "customer_portal:license_keys:list", who),
 		Grants:        listed[models.PortalBenefitGrant](s, "customer_portal:benefit-grants:list", who),
 	}
@@ -107,12 +113,30 @@ func (s *Server) showPortal(w http.ResponseWriter, _ *http.Request, org *organiz
 // portalAction does what one of the portal's buttons asks for.
 func (s *Server) portalAction(w http.ResponseWriter, r *http.Request, org *organization, who *subject, token string, parts []string) {
 	path := map[string]string{"id": parts[1]}
+	card := pageCards[r.PostForm.Get("card")]
 	var err error
 	switch parts[0] + " " + parts[2] {
 	case "subscriptions cancel":
 		_, err = s.perform("customer_portal:subscriptions:cancel", who, path, nil, nil)
 	case "subscriptions uncancel":
 		_, err = s.perform("customer_portal:subscriptions:update", who, path, nil, map[string]any{"cancel_at_period_end": false})
+	case "subscriptions pause":
+		_, err = s.perform("customer_portal:subscriptions:update", who, path, nil, map[string]any{"pause_at_period_end": true})
+	case "subscriptions unpause":
+		_, err = s.perform("customer_portal:subscriptions:update", who, path, nil, map[string]any{"pause_at_period_end": false})
+	case "subscriptions resume":
+		_, err = s.perform("customer_portal:subscriptions:update", who, path, nil, map[string]any{"resume": true})
+	case "orders pay":
+		var done any
+		done, err = s.perform("customer_portal:orders:confirm_retry_payment", who, path, nil, map[string]any{"confirmation_token_id": card})
+		if paid, ok := done.(models.PortalOrderPaymentConfirmation); ok && paid.Error != nil {
+			err = fail(http.StatusBadRequest, "PaymentFailed", *paid.Error)
+		}
+	case "methods add":
+		_, err = s.perform("customer_portal:customers:add_payment_method", who, nil, nil,
+			map[string]any{"confirmation_token_id": card, "set_default": true, "return_url": s.URL + "/" + org.m.Slug + "/" + portalPart})
+	case "methods remove":
+		_, err = s.perform("customer_portal:customers:delete_payment_method", who, path, nil, nil)
 	case "orders invoice":
 		if name, country := strings.TrimSpace(r.PostForm.Get("billing_name")), strings.ToUpper(strings.TrimSpace(r.PostForm.Get("country"))); name != "" || country != "" {
 			body := map[string]any{}
