@@ -115,6 +115,28 @@ func TestReceiptThatIsNeverReady(t *testing.T) {
 	})
 }
 
+func TestInvoiceIsOrderedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked, ordered int
+		client, err := polar.New(polar.Token("polar_oat_example"), polar.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				status, body := http.StatusNotFound, `{"error":"ResourceNotFound","detail":"Not found"}`
+				if r.Method == http.MethodPost {
+					ordered++
+					status, body = http.StatusAccepted, ""
+				} else if asked++; asked == 5 {
+					status, body = http.StatusOK, `{"url":"https://example.com/i"}`
+				}
+				return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+			})
+		}))
+		require.NoError(t, err)
+		_, err = client.Orders.WaitForInvoice(t.Context(), "ord_1")
+		require.NoError(t, err)
+		assert.Equal(t, 1, ordered)
+	})
+}
+
 func TestWaitRespectsTheRateLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

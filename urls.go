@@ -158,8 +158,8 @@ func (e Environment) PortalURL(organizationSlug, email string) (string, error) {
 // parameters are to be added to an address, with their values as they are to stand there.
 type parameters []struct{ name, value string }
 
-func (p *parameters) set(name, value string) {
-	*p = append(*p, struct{ name, value string }{name, url.QueryEscape(value)})
+func (add *parameters) set(name, value string) {
+	*add = append(*add, struct{ name, value string }{name, url.QueryEscape(value)})
 }
 
 // onto adds the parameters to the query of address in place of those that have the same names. The rest of the address is

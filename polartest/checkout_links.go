@@ -230,7 +230,7 @@ func (s *Server) openLink(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, x.m.URL, http.StatusSeeOther)
+	http.Redirect(w, r, withQuery(x.m.URL, shownAs(r)), http.StatusSeeOther)
 }
 
 // fromQuery are the parameters of a link that become metadata.

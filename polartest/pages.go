@@ -24,6 +24,7 @@ const (
 	checkoutPath = "/checkout/"
 	documentPath = "/documents/"
 	portalPart   = "portal"
+	framePath    = "/embed.global.js"
 )
 
 //go:embed pages/pages.html
@@ -31,6 +32,9 @@ var pageText string
 
 //go:embed pages/embed.js
 var embedScript string
+
+//go:embed pages/embed.global.js
+var frameScript string
 
 // pageTemplates are read when the first page is asked for.
 var pageTemplates = sync.OnceValue(func() *template.Template {
@@ -48,9 +52,14 @@ var scriptHash = sync.OnceValue(func() string {
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 })
 
+// EmbedScriptURL is the address of a script for pages that embed a checkout of this server. It
+// does what Polar's own script does, which listens to Polar's hosts alone: use it in its place, for
+// instance as URL of polarhttp.EmbedScript.
+func (s *Server) EmbedScriptURL() string { return s.URL + framePath }
+
 // isPage tells whether a path is that of a page for people.
 func isPage(path string) bool {
-	if strings.HasPrefix(path, checkoutPath) || strings.HasPrefix(path, documentPath) {
+	if strings.HasPrefix(path, checkoutPath) || strings.HasPrefix(path, documentPath) || path == framePath {
 		return true
 	}
 	parts := strings.Split(path, "/")
@@ -68,6 +77,11 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.Set("Allow", "GET, HEAD, POST")
 		s.notice(w, http.StatusMethodNotAllowed, "This page can only be read or sent", "")
+		return
+	}
+	if r.URL.Path == framePath {
+		h.Set("Content-Type", "text/javascript; charset=utf-8")
+		_, _ = w.Write([]byte(frameScript))
 		return
 	}
 	if err := r.ParseForm(); err != nil {

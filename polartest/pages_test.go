@@ -370,6 +370,25 @@ func TestCheckoutPageEmbedded(t *testing.T) {
 	}
 }
 
+// A link that is embedded opens a checkout for the page around it, and the script for that page is served.
+func TestEmbeddedLink(t *testing.T) {
+	s := newShop(t)
+	link, err := s.client.CheckoutLinks.Create(t.Context(), models.CheckoutLinkCreate{Products: []string{s.plan("Pro", 2000).ID}})
+	require.NoError(t, err)
+	b := s.browse(link.URL + "?embed=true&embed_origin=https%3A%2F%2Fshop.example&theme=dark")
+	require.Equal(t, 200, b.status)
+	assert.Equal(t, url.Values{"embed": {"true"}, "theme": {"dark"}}, b.url.Query())
+	assert.True(t, strings.HasSuffix(b.header.Get("Content-Security-Policy"), "frame-ancestors https://shop.example"))
+	assert.Contains(t, b.body, `data-theme="dark"`)
+
+	b = s.browse(s.srv.EmbedScriptURL())
+	assert.Equal(t, 200, b.status)
+	assert.Equal(t, "text/javascript; charset=utf-8", b.header.Get("Content-Type"))
+	assert.Contains(t, b.body, "data-polar-checkout")
+	b.open(http.MethodDelete, s.srv.EmbedScriptURL(), nil)
+	assert.Equal(t, http.StatusMethodNotAllowed, b.status)
+}
+
 func TestCheckoutPageOver(t *testing.T) {
 	s := newShop(t)
 	x := s.checkout(s.plan("Pro", 2000).ID)
