@@ -15,8 +15,8 @@ import (
 // Store keeps the token of one user: a row of a database, a file, a secret manager. A [Source] never calls two methods of
 // its Store at once.
 type Store interface {
-	// Load returns the token as it was saved last. It is called before each renewal, since another process may have
-	// renewed the token meanwhile.
+	// Load returns the token as it was saved last; a copy that lags behind will not do. It is called before each
+	// renewal, since another process may have renewed the token meanwhile. A Token without tokens is none.
 	Load(ctx context.Context) (Token, error)
 	// Save replaces the token. When it is called, the token before has ended already and the new one is nowhere else, so
 	// it has to be durable when Save returns. Its context does not end with the call that needed the token.
@@ -81,7 +81,7 @@ type Source struct {
 type sourceState struct {
 	current Token     // of the store
 	unsaved *Token    // got from Polar and not saved yet
-	since   time.Time // when current was found or got
+	got     time.Time // when Polar gave current to this Source; zero for one that was found in the store
 	renewAt time.Time // when to renew it, even though it may still be usable
 	refused bool      // a call with current was answered with 401
 	dead    bool      // Polar does not accept the refresh token of current any more
@@ -189,13 +189,13 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// fresh reports whether the current token can be given out as it is. One that was refused right after it was found is no
-// worse than what a renewal would bring: then the token is not what is wrong.
+// fresh reports whether the current token can be given out as it is. One that Polar has just given and refuses is no worse
+// than what a renewal would bring: then the token is not what is wrong.
 func (st *sourceState) fresh(now time.Time) bool {
 	if st.unsaved != nil || st.dead || !st.current.usable(now) {
 		return false
 	}
-	if st.refused && now.Sub(st.since).Abs() >= renewAgain {
+	if st.refused && now.Sub(st.got).Abs() >= renewAgain {
 		return false
 	}
 	return st.renewAt.IsZero() || now.Before(st.renewAt)
@@ -203,7 +203,7 @@ func (st *sourceState) fresh(now time.Time) bool {
 
 // adopt makes t, which is in the store, the current token.
 func (st *sourceState) adopt(t Token, now time.Time) {
-	*st = sourceState{current: t, since: now, flight: st.flight}
+	*st = sourceState{current: t, flight: st.flight}
 	if !t.Expiry.IsZero() {
 		// a token that lives no longer than the usual lead is used for half its time
 		st.renewAt = t.Expiry.Add(-min(renewBefore, t.Expiry.Sub(now)/2))
@@ -214,10 +214,9 @@ func (st *sourceState) adopt(t Token, now time.Time) {
 func (s *Source) fly(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
+	f.err = fail(ErrStore, "the store panicked") // unless it returns
 	defer func() {
-		if recover() != nil { // of the store; its value may hold anything, so it is not repeated
-			f.err = fail(ErrStore, "the store panicked")
-		}
+		_ = recover() // its value may hold anything, so it is not repeated
 		s.mu.Lock()
 		s.state().flight = nil
 		s.mu.Unlock()
@@ -334,7 +333,10 @@ func (s *Source) save(ctx context.Context, t Token) (Token, error) {
 	if err := s.store.Save(ctx, *t.clone()); err != nil {
 		return Token{}, failWith(ErrStore, "save the new token, which is kept in memory and saved by the next call", err)
 	}
-	return s.adopt(t).current, nil
+	now := s.client.now()
+	s.adopt(t)
+	s.change(func(st *sourceState) { st.got = now })
+	return t, nil
 }
 
 // adopt makes t the current token and returns the state with it.
