@@ -35,6 +35,7 @@ import (
 	_ "github.com/polar-go/polar/ingest"
 	_ "github.com/polar-go/polar/ingest/journal"
 	_ "github.com/polar-go/polar/ingest/nats"
+	_ "github.com/polar-go/polar/license"
 	_ "github.com/polar-go/polar/models"
 	_ "github.com/polar-go/polar/polarhttp"
 	_ "github.com/polar-go/polar/polartest"
