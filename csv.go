@@ -14,12 +14,14 @@ import (
 type Row struct {
 	columns []string
 	values  []string
+	line    int // where it begins
 }
 
 // Columns returns the names of the columns, in the order of the file.
 func (r Row) Columns() []string { return slices.Clone(r.columns) }
 
-// Value returns the text under a column, and false when the export has no such column.
+// Value returns the text under a column, and false when the export has no such column. The names are the headings of the
+// file, which are made for people: "Email", "Net Amount".
 func (r Row) Value(column string) (string, bool) {
 	i := slices.Index(r.columns, column)
 	if i < 0 || i >= len(r.values) {
@@ -28,7 +30,8 @@ func (r Row) Value(column string) (string, bool) {
 	return r.values[i], true
 }
 
-// Rows reads a CSV export, such as that of [OrderService.Export], line by line as it arrives, and closes it at the end.
+// Rows reads a CSV export, such as that of [OrderService.Export], line by line as it arrives, and closes it at the end. What
+// the columns mean is known to [OrderService.ExportRows] and its like; Rows is for exports that were kept, and for texts as they stand there.
 // The first line names the columns. An error of the stream or of the format is yielded once and ends the iteration; it
 // names the line and repeats nothing of it. The export can be read only once.
 //
@@ -36,7 +39,7 @@ func (r Row) Value(column string) (string, bool) {
 //	...
 //	for row, err := range polar.Rows(export) {
 //		...
-//		email, _ := row.Value("email")
+//		email, _ := row.Value("Email")
 //	}
 func Rows(export io.ReadCloser) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
@@ -51,7 +54,11 @@ func Rows(export io.ReadCloser) iter.Seq2[Row, error] {
 		}
 		for err == nil {
 			var values []string
-			if values, err = r.Read(); err == nil && !yield(Row{columns: columns, values: values}, nil) {
+			if values, err = r.Read(); err != nil {
+				break
+			}
+			line, _ := r.FieldPos(0)
+			if !yield(Row{columns, values, line}, nil) {
 				return
 			}
 		}

@@ -114,3 +114,50 @@ func FuzzRows(f *testing.F) {
 		}
 	})
 }
+
+func FuzzTypedRows(f *testing.F) {
+	f.Add("Email,Created At,Net Amount,Total\r\na@example.com,2026-10-05T08:00:00+00:00,19.0,-0.05\r\n")
+	f.Add("Amount,Billing Interval,Seats,Cancels At Period End,Trial End\r\n1.25,3 months,4,true,2026-10-05T08:00:00.5+02:00\r\n")
+	f.Add("ID,Tax ID,Billing Address Zip,Metadata\r\n1,\"('X', <TaxIDFormat.eu_vat: 'eu_vat'>)\",75001,\"{\"\"a\"\":1}\"\r\n")
+	f.Add("Timestamp,Orders,,\r\n2026-10-05T08:00:00+00:00,1,,\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		readTyped(t, &orderExport, text)
+		readTyped(t, &subscriptionExport, text)
+		readTyped(t, &customerExport, text)
+		readTyped(t, &metricExport, text)
+	})
+}
+
+func readTyped[T any](t *testing.T, r *rowReader[T], text string) {
+	e := &export{Reader: strings.NewReader(text)}
+	failed := false
+	plain := Rows(&export{Reader: strings.NewReader(text)})
+	var lines int
+	for _, err := range plain {
+		if err == nil {
+			lines++
+		}
+	}
+	for row, err := range r.rows(func() (io.ReadCloser, error) { return e, nil }) {
+		if failed {
+			t.Fatal("a row after an error")
+		}
+		if failed = err != nil; failed {
+			if row != nil {
+				t.Fatal("a row and an error")
+			}
+			continue
+		}
+		lines--
+		base := r.row(row)
+		if len(base.columns) != len(base.values) || base.line < 2 {
+			t.Fatalf("a row of %d columns with %d values in line %d", len(base.columns), len(base.values), base.line)
+		}
+	}
+	if !e.closed {
+		t.Fatal("the export was not closed")
+	}
+	if !failed && lines != 0 {
+		t.Fatalf("%d rows are missing", lines)
+	}
+}

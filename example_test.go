@@ -366,7 +366,7 @@ func ExampleCollect() {
 }
 
 func ExampleRows() {
-	client, done := connect(answers{"GET /v1/orders/export": "email,amount\nada@example.com,49.00\ngrace@example.com,99.00\n"})
+	client, done := connect(answers{"GET /v1/orders/export": "Email,Net Amount\r\nada@example.com,49.0\r\ngrace@example.com,99.9\r\n"})
 	defer done()
 
 	export, err := client.Orders.Export(context.Background(), nil)
@@ -379,13 +379,13 @@ func ExampleRows() {
 			fmt.Println(err)
 			return
 		}
-		email, _ := row.Value("email")
-		amount, _ := row.Value("amount")
+		email, _ := row.Value("Email")
+		amount, _ := row.Value("Net Amount")
 		fmt.Println(email, amount)
 	}
 	// Output:
-	// ada@example.com 49.00
-	// grace@example.com 99.00
+	// ada@example.com 49.0
+	// grace@example.com 99.9
 }
 
 func ExampleOrderService_Receipt() {
