@@ -38,7 +38,7 @@ type Ingester struct {
 	flushTo   uint64 // events up to this one do not wait for others
 	changed   chan struct{}
 	closed    bool
-	storing   sync.WaitGroup // calls of Track that are between their check of closed and the queue
+	storing   sync.WaitGroup // calls of Track whose event is on its way into the journal or the sink
 	stats     Stats
 	skew      skew
 	pause     time.Time // no request before this
@@ -133,7 +133,7 @@ func (i *Ingester) TrackContext(ctx context.Context, event models.EventCreate) e
 
 // TrackFunc is [Ingester.TrackContext] for bridges from a broker or a table: done is called once when the fate of the event
 // is known, with nil when Polar has it, a [*RejectedError] when Polar refused it, and [ErrUnsent] when the ingester was closed
-// before. It is not called when TrackFunc returns an error.
+// before. It is not called when TrackFunc returns an error, which with the policy [FullDrop] it does for an event that is dropped.
 func (i *Ingester) TrackFunc(ctx context.Context, event models.EventCreate, done func(error)) error {
 	return i.track(ctx, &event, done)
 }
@@ -141,6 +141,9 @@ func (i *Ingester) TrackFunc(ctx context.Context, event models.EventCreate, done
 func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done func(error)) error {
 	if i == nil || i.wake == nil {
 		return errNotNew
+	}
+	if ctx == nil {
+		ctx = context.Background()
 	}
 	it, err := i.newItem(event)
 	if err != nil {
@@ -157,12 +160,14 @@ func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done fu
 		case i.closed:
 			i.mu.Unlock()
 			return ErrClosed
-		case i.full == FullDrop:
-			i.stats.Dropped++
-			i.mu.Unlock()
-			return nil
-		case i.full == FullError:
+		case i.full != FullBlock:
 			err := i.fullError()
+			if i.full == FullDrop {
+				i.stats.Dropped++
+				if done == nil {
+					err = nil
+				}
+			}
 			i.mu.Unlock()
 			return err
 		}
@@ -200,11 +205,13 @@ func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done fu
 // pass hands an event to the sink in place of the queue.
 func (i *Ingester) pass(ctx context.Context, it *item, done func(error)) error {
 	i.mu.Lock()
-	closed := i.closed
-	i.mu.Unlock()
-	if closed {
+	if i.closed {
+		i.mu.Unlock()
 		return ErrClosed
 	}
+	i.storing.Add(1)
+	i.mu.Unlock()
+	defer i.storing.Done()
 	event := it.event()
 	if err := contain(func() error { return i.sink(ctx, event) }); err != nil {
 		return &StoreError{it.event(), err}
@@ -385,7 +392,12 @@ func (i *Ingester) close(ctx context.Context) error {
 	i.closed = true
 	i.announce() // those that wait for room
 	i.mu.Unlock()
-	i.storing.Wait()
+	stored := make(chan struct{})
+	go func() { i.storing.Wait(); close(stored) }()
+	select {
+	case <-stored:
+	case <-ctx.Done():
+	}
 
 	why := i.Flush(ctx)
 	i.cancel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"sync"
@@ -178,6 +179,9 @@ func TestFullQueue(t *testing.T) {
 			i := newIngester(t, s, WithQueue(5, 1<<20), WithFull(FullDrop), WithInterval(time.Hour))
 			track(t, i, 0, 8)
 			assert.EqualValues(t, 3, i.Stats().Dropped)
+			err := i.TrackFunc(t.Context(), numbered(9), func(error) { t.Error("not taken, so there is nothing to tell") })
+			require.ErrorIs(t, err, ErrFull)
+			assert.EqualValues(t, 4, i.Stats().Dropped)
 			require.NoError(t, i.Close(t.Context()))
 			s.exactlyOnce(t, 5)
 		})
@@ -821,6 +825,49 @@ func TestSink(t *testing.T) {
 		assert.WithinDuration(t, time.Now(), *e.Timestamp, time.Minute)
 	}
 	assert.EqualValues(t, 2, i.Stats().Tracked)
+}
+
+// Close waits for events that are on their way into a sink, as long as its context allows.
+func TestCloseWaitsForTheSink(t *testing.T) {
+	for _, patient := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			i, err := New(nil, WithSink(func(context.Context, models.EventCreate) error {
+				time.Sleep(time.Minute)
+				return nil
+			}))
+			require.NoError(t, err)
+			var tracked error
+			go func() { tracked = i.Track(numbered(0)) }()
+			synctest.Wait()
+			begin := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if patient {
+				ctx = t.Context()
+			}
+			require.NoError(t, i.Close(ctx))
+			assert.Equal(t, map[bool]time.Duration{true: time.Minute, false: time.Second}[patient], time.Since(begin))
+			require.ErrorIs(t, i.Track(numbered(1)), ErrClosed)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.NoError(t, tracked)
+		})
+	}
+}
+
+// A callback that hangs keeps few errors waiting, and not the whole memory.
+func TestErrorsAreBounded(t *testing.T) {
+	hang := make(chan struct{})
+	i := newIngester(t, newFaultServer(), OnError(func(error) { <-hang }))
+	served := i.Middleware("x")(http.NotFoundHandler())
+	for range 5000 {
+		served.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)) // of nobody
+	}
+	i.calls.mu.Lock()
+	assert.LessOrEqual(t, len(i.calls.list), 1000)
+	i.calls.mu.Unlock()
+	close(hang)
+	require.NoError(t, i.Close(t.Context()))
 }
 
 // While Polar does not answer well, one request at a time finds out whether it is back.

@@ -209,7 +209,7 @@ func OnRequest(f func(Request)) Option {
 }
 
 // OnError sets a function that gets the errors that have no caller: events of a strategy that could not be tracked, answers
-// of language models without usage ([ErrNoUsage]), failures of the journal.
+// of language models without usage ([ErrNoUsage]), failures of the journal. If it cannot keep up, errors are left out.
 func OnError(f func(error)) Option {
 	return func(o *options) error { o.onError = f; return nil }
 }
@@ -270,7 +270,7 @@ type Stats struct {
 	Tracked    uint64 // events that were taken, those that a journal brought back included
 	Queued     int    // events that wait or are under way now
 	QueuedSize int    // bytes of JSON of these
-	Sent       uint64 // events that Polar has confirmed
+	Sent       uint64 // events that Polar has confirmed, or the sink of WithSink
 	Duplicates uint64 // those of Sent that Polar already had, such as after an answer that was lost
 	Rejected   uint64 // events that Polar refused for good
 	Retried    uint64 // events that were sent once more, each time counted

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,7 @@ func S3UsageOptions(opts ...UsageOption) S3Option {
 // sent. Other requests pass through. Parts have to be uploaded through the same transport as the request that completes them;
 // otherwise [OnError] gets [ErrNoUsage].
 func (i *Ingester) S3Transport(base http.RoundTripper, event string, opts ...S3Option) http.RoundTripper {
-	t := &s3Transport{ing: i, base: base, event: event, uploads: map[string]*s3Upload{}}
+	t := &s3Transport{ing: i, base: base, event: event, most: maxUploads, uploads: map[string]*s3Upload{}}
 	for _, opt := range opts {
 		if opt != nil {
 			opt(t)
@@ -52,13 +53,21 @@ type s3Transport struct {
 	event    string
 	endpoint string
 	usage    []UsageOption
+	most     int // uploads that are remembered
 
 	mu      sync.Mutex
 	uploads map[string]*s3Upload // by bucket, key and id; of one that was only created, without id
-	order   []string
+	order   []s3Started          // begins with the oldest; may have some that are over
+	started int
+}
+
+type s3Started struct {
+	upload string
+	number int
 }
 
 type s3Upload struct {
+	number      int
 	contentType string
 	parts       map[int]int64
 }
@@ -85,7 +94,7 @@ func (t *s3Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.Method == http.MethodDelete && id != "":
 		resp, err := roundTrip(t.base, r)
 		if ok(resp, err) {
-			t.forget(upload)
+			t.forget(object, upload)
 		}
 		return resp, err
 	case r.Method != http.MethodPut && (r.Method != http.MethodPost || id == ""):
@@ -98,7 +107,7 @@ func (t *s3Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return refuse(r, err)
 	}
 	if r.Method == http.MethodPost {
-		return t.complete(r, customer, bucket, key, upload)
+		return t.complete(r, customer, bucket, key, id)
 	}
 	size := payload(r)
 	resp, err := roundTrip(t.base, r)
@@ -181,11 +190,18 @@ func (t *s3Transport) rememberLocked(key, contentType string) *s3Upload {
 		}
 		return u
 	}
-	u := &s3Upload{contentType: contentType, parts: map[int]int64{}}
+	t.started++
+	u := &s3Upload{number: t.started, contentType: contentType, parts: map[int]int64{}}
 	t.uploads[key] = u
-	t.order = append(t.order, key)
-	for len(t.order) > maxUploads {
-		delete(t.uploads, t.order[0])
+	t.order = append(t.order, s3Started{key, t.started})
+	over := func(s s3Started) bool { return t.uploads[s.upload] == nil || t.uploads[s.upload].number != s.number }
+	if len(t.order) > 2*t.most { // at least half of it
+		t.order = slices.DeleteFunc(t.order, over)
+	}
+	for len(t.uploads) > t.most {
+		if !over(t.order[0]) {
+			delete(t.uploads, t.order[0].upload)
+		}
 		t.order = t.order[1:]
 	}
 	return u
@@ -201,16 +217,17 @@ func (t *s3Transport) part(object, upload string, number int, size int64) {
 	t.rememberLocked(upload, contentType).parts[number] = size
 }
 
-func (t *s3Transport) forget(upload string) *s3Upload {
+func (t *s3Transport) forget(object, upload string) *s3Upload {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	u := t.uploads[upload]
 	delete(t.uploads, upload)
+	delete(t.uploads, object)
 	return u
 }
 
 // complete joins the parts of a multipart upload. S3 may answer 200 and tell in the body that it failed.
-func (t *s3Transport) complete(r *http.Request, customer Customer, bucket, key, upload string) (*http.Response, error) {
+func (t *s3Transport) complete(r *http.Request, customer Customer, bucket, key, id string) (*http.Response, error) {
 	resp, err := roundTrip(t.base, r)
 	if !ok(resp, err) || resp.Body == nil {
 		return resp, err
@@ -219,7 +236,8 @@ func (t *s3Transport) complete(r *http.Request, customer Customer, bucket, key, 
 		if bytes.Contains(body, []byte("<Error>")) {
 			return
 		}
-		u := t.forget(upload)
+		object := bucket + "/" + key
+		u := t.forget(object, object+"\x00"+id)
 		if u == nil || len(u.parts) == 0 {
 			t.ing.report(fmt.Errorf("%w: the parts of an upload to S3 did not pass through this transport", ErrNoUsage))
 			return

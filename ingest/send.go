@@ -136,7 +136,7 @@ func positions(items []item) (list []uint64) {
 // report hands an error without a caller to the user.
 func (i *Ingester) report(err error) {
 	if i.onError != nil {
-		i.calls.add(func() { i.onError(err) })
+		i.calls.addIfFew(func() { i.onError(err) })
 	}
 }
 

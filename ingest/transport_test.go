@@ -392,6 +392,60 @@ func TestS3(t *testing.T) {
 	require.ErrorIs(t, u.errs[0], ErrNoUsage)
 }
 
+// However many uploads come and go, one that is under way is remembered, and what is remembered is bounded.
+func TestS3ManyUploads(t *testing.T) {
+	u := newUsageTest(t)
+	rt := u.S3Transport(respond(func(*http.Request) *http.Response { return answer(200, nil, "<CompleteMultipartUploadResult/>") }), "upload").(*s3Transport)
+	rt.most = 100
+	call := func(method, target, content string) {
+		r, err := http.NewRequestWithContext(WithCustomer(t.Context(), acme), method, "http://files.test/b/"+target, strings.NewReader(content))
+		require.NoError(t, err)
+		resp, err := rt.RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+	}
+	call("POST", "long?uploads=", "")
+	call("PUT", "long?partNumber=1&uploadId=l", "12345")
+	for n := range 300 {
+		call("POST", "short?uploads=", "")
+		call("PUT", fmt.Sprint("short?partNumber=1&uploadId=", n), "x")
+		call("DELETE", fmt.Sprint("short?uploadId=", n), "")
+	}
+	assert.Len(t, rt.uploads, 2)
+	assert.LessOrEqual(t, len(rt.order), 200)
+	call("POST", "long?uploadId=l", "")
+	for n := range 200 { // none of these ends
+		call("PUT", fmt.Sprint("lost?partNumber=1&uploadId=", n), "x")
+	}
+	assert.Len(t, rt.uploads, 100)
+	assert.LessOrEqual(t, len(rt.order), 200)
+	assert.Equal(t, []map[string]any{{"name": "upload", "customer": "acme", "strategy": "S3", "bytes": 5.0, "bucket": "b", "key": "long"}}, u.done())
+}
+
+// What a model says arrives at the reader when it is said, and not when there is more.
+func TestLLMDelaysNothing(t *testing.T) {
+	u := newUsageTest(t)
+	said, say := io.Pipe()
+	rt := u.LLMTransport(respond(func(*http.Request) *http.Response {
+		resp := answer(200, http.Header{"Content-Type": {"text/event-stream"}}, "")
+		resp.Body = said
+		return resp
+	}), "llm")
+	r, err := http.NewRequestWithContext(WithCustomer(t.Context(), acme), "POST", "http://llm.test/v1/chat/completions", nil)
+	require.NoError(t, err)
+	resp, err := rt.RoundTrip(r)
+	require.NoError(t, err)
+	buf := make([]byte, 100)
+	for _, part := range []string{"d", "ata: {", `"usage":{"prompt_tokens":1}}`, "\n", "\n"} { // each is written when the one before was read
+		go func() { _, _ = io.WriteString(say, part) }()
+		n, err := resp.Body.Read(buf)
+		require.NoError(t, err)
+		assert.Equal(t, part, string(buf[:n]))
+	}
+	require.NoError(t, resp.Body.Close())
+	assert.Len(t, u.done(), 1)
+}
+
 func TestS3Addresses(t *testing.T) {
 	for url, want := range map[string][2]string{
 		"https://s3.eu-west-1.amazonaws.com/b/k":                    {"b", "k"},

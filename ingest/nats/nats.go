@@ -135,12 +135,10 @@ func Consume(ctx context.Context, consumer jetstream.Consumer, ing *ingest.Inges
 	for ctx.Err() == nil {
 		messages, err := consumer.Fetch(b.fetch, jetstream.FetchMaxWait(fetchWait))
 		if err == nil {
-			for m := range messages.Messages() {
-				if err := b.take(ctx, m); err != nil {
-					return err
-				}
+			err = b.takeAll(ctx, messages)
+			if errors.Is(err, ingest.ErrClosed) {
+				return err
 			}
-			err = messages.Error()
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, nats.ErrTimeout) {
 			b.report(fmt.Errorf("nats: fetching messages: %w", err))
@@ -177,6 +175,29 @@ func (b *bridge) keepAlive(ctx context.Context, every time.Duration) {
 	}
 }
 
+// takeAll hands messages to the ingester. Those that have come and wait for room in its queue are kept alive, too.
+func (b *bridge) takeAll(ctx context.Context, messages jetstream.MessageBatch) error {
+	come := make(chan jetstream.Msg, b.fetch)
+	go func() {
+		defer close(come)
+		for m := range messages.Messages() {
+			b.mu.Lock()
+			b.pending[m] = struct{}{}
+			b.mu.Unlock()
+			come <- m
+		}
+	}()
+	for m := range come {
+		if err := b.take(ctx, m); err != nil {
+			for m := range come {
+				b.end(m, m.Nak())
+			}
+			return err
+		}
+	}
+	return messages.Error()
+}
+
 // take hands one message to the ingester.
 func (b *bridge) take(ctx context.Context, m jetstream.Msg) error {
 	var event models.EventCreate
@@ -189,9 +210,6 @@ func (b *bridge) take(ctx context.Context, m jetstream.Msg) error {
 		b.report(errors.New("nats: a message holds no event with an external_id, and was terminated"))
 		return nil
 	}
-	b.mu.Lock()
-	b.pending[m] = struct{}{}
-	b.mu.Unlock()
 	err = b.ing.TrackFunc(ctx, event, func(err error) {
 		_, rejected := errors.AsType[*ingest.RejectedError](err)
 		switch {
