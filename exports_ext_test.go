@@ -26,6 +26,7 @@ func TestExportRowsSayWhatTheAPISays(t *testing.T) {
 	ctx, srv := t.Context(), polartest.NewServer(t, polartest.WithTime(exportStart), polartest.WithTaxRate(1900))
 	client := srv.Client()
 	book := sale(t, srv, nil)
+	srv.Advance(time.Minute)
 	sale(t, srv, new(14))
 	srv.Advance(40 * 24 * time.Hour)
 	_, err := client.Refunds.Create(ctx, models.RefundCreate{OrderID: book.ID, Reason: models.RefundReasonCustomerRequest, Amount: 1})
