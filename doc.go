@@ -50,6 +50,20 @@
 // 30 seconds unless [WithAttemptTimeout] says otherwise. For streams (the CSV exports) that limit ends when the headers
 // have come; only the context limits the reading of the rest.
 //
+// # Helpers
+//
+// Beside the methods that Polar's operations have, there are some that programs would otherwise write themselves:
+// [CustomerService.Ensure] finds or creates a customer, [OrderService.Charge] charges a saved card at most once,
+// [CheckoutService.Wait], [OrderService.WaitForInvoice] and [OrderService.WaitForReceipt] wait for what is made later, and
+// [Rows] reads CSV exports. Questions about an order, a subscription or the state of a customer are methods of their
+// types in the package models.
+//
+// # Other packages
+//
+// The package webhooks receives Polar's events, and ingest sends usage events in batches. The package polarhttp has handlers
+// for net/http, license checks license keys in programs that customers run, and oauth is for applications that act for
+// other merchants. The package polartest is a Polar server for tests. Guides are in the folder docs of the repository.
+//
 // # Versions
 //
 // Every request asks for one version of the API, [APIVersion], which this module was made for. Members that Polar adds

@@ -11,26 +11,20 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 const root = "../.."
 
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	var names []string
-	for _, pattern := range []string{"*.md", "docs/*.md"} {
-		matches, err := filepath.Glob(filepath.Join(root, pattern))
-		if err != nil {
-			t.Fatal(err)
-		}
-		names = append(names, matches...)
-	}
 	var blocks []block
-	for _, name := range names {
+	for _, name := range documents(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -93,6 +87,20 @@ func TestBrokenBlocks(t *testing.T) {
 			}
 		})
 	}
+}
+
+// documents are the names of the files with text for users.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, pattern := range []string{"*.md", "docs/*.md"} {
+		matches, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, matches...)
+	}
+	return names
 }
 
 type block struct {
@@ -275,4 +283,67 @@ func end(file *ast.File) string {
 		}
 	}
 	return b.String() + "return nil\n}\n"
+}
+
+// Every link within the repository leads to a file that is there, and to a heading in it.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for _, name := range documents(t) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(prose(string(text)), -1) {
+			file, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(file, "://") {
+				continue
+			}
+			target := name
+			if file != "" {
+				target = filepath.Join(filepath.Dir(name), file)
+			}
+			body, err := os.ReadFile(target)
+			if err != nil {
+				t.Errorf("%s: the link %s: %v", name, m[1], err)
+			} else if anchor != "" && !slices.Contains(anchors(string(body)), anchor) {
+				t.Errorf("%s: the link %s leads to no heading", name, m[1])
+			}
+		}
+	}
+}
+
+// prose is a document without its code.
+func prose(text string) string {
+	var b strings.Builder
+	code := false
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, "```") {
+			code = !code
+		} else if !code {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
+
+// anchors are the names that the headings of a document have in links.
+func anchors(text string) []string {
+	var names []string
+	for line := range strings.Lines(prose(text)) {
+		heading := strings.TrimLeft(line, "#")
+		if len(heading) == len(line) {
+			continue
+		}
+		names = append(names, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-', r == '_', unicode.IsLetter(r), unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, strings.TrimSpace(heading)))
+	}
+	return names
 }
