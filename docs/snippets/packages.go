@@ -37,6 +37,7 @@ import (
 	_ "github.com/polar-go/polar/ingest/nats"
 	_ "github.com/polar-go/polar/license"
 	_ "github.com/polar-go/polar/models"
+	_ "github.com/polar-go/polar/oauth"
 	_ "github.com/polar-go/polar/polarhttp"
 	_ "github.com/polar-go/polar/polartest"
 	_ "github.com/polar-go/polar/webhooks"
