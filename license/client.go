@@ -149,10 +149,11 @@ func (c *Client) Check(ctx context.Context) Result {
 // When the answer of Polar is lost, an activation may have been used up, and nobody can tell its id. The error is then
 // [ErrActivationInDoubt], and polar.ErrOutcomeUnknown. The key, which Polar has confirmed before, is remembered all the same and
 // usable for one grace period, on which Check reports the same error beside the status. Call Activate again before
-// that ends. If that uses up one more activation, or there is none left, the lost one can be removed in the customer portal or by the
-// merchant.
+// that ends. If that uses up one more activation, or there is none left, the lost one can be removed in the customer portal
+// or by the merchant.
 //
-// Errors: [ErrInvalid], [ErrOtherProduct], [ErrActivationLimit], [ErrActivationInDoubt], [ErrStore], [ErrTooSoon], and those of the API.
+// Errors: [ErrInvalid], [ErrOtherProduct], [ErrActivationLimit], [ErrActivationInDoubt], [ErrStore], [ErrTooSoon], and those
+// of the API.
 func (c *Client) Activate(ctx context.Context, key string) (Result, error) {
 	key = strings.TrimSpace(key)
 	if key == "" {
@@ -201,7 +202,7 @@ func (c *Client) Activate(ctx context.Context, key string) (Result, error) {
 				return Result{}, c.failed(old, err)
 			}
 		}
-		if err := c.activate(ctx, s, v); err != nil {
+		if err := c.activate(ctx, s, old, v); err != nil {
 			return Result{}, err
 		}
 	}
@@ -228,9 +229,9 @@ func (c *Client) known(s *state, v *models.ValidatedLicenseKey, err error) (Resu
 	return r, nil
 }
 
-// activate uses up an activation of a good key. Before that it saves the state without one, so that a store that fails costs
+// activate uses up an activation of a good key, in the place of an old state. Before that it saves the state without one, so that a store that fails costs
 // nothing and a crash or a lost answer leaves the key usable.
-func (c *Client) activate(ctx context.Context, s *state, v *models.ValidatedLicenseKey) error {
+func (c *Client) activate(ctx context.Context, s, old *state, v *models.ValidatedLicenseKey) error {
 	before, missing := c.store.Load()
 	s.confirm(v, c.digest, c.clock())
 	if err := c.put(s); err != nil {
@@ -243,7 +244,8 @@ func (c *Client) activate(ctx context.Context, s *state, v *models.ValidatedLice
 		s.ActivationID = a.ID
 		return nil
 	case errors.Is(err, polar.ErrOutcomeUnknown):
-		return fail(ErrActivationInDoubt, "the key is remembered and usable until "+s.DoubtSince.Add(c.grace).Format(time.RFC3339)+"; activate it again before", err)
+		until := s.DoubtSince.Add(c.grace).Format(time.RFC3339)
+		return fail(ErrActivationInDoubt, "the key is remembered and usable until "+until+"; activate it again before", err)
 	case missing == nil:
 		_ = c.store.Save(before)
 	default:
@@ -252,7 +254,7 @@ func (c *Client) activate(ctx context.Context, s *state, v *models.ValidatedLice
 	if errors.Is(err, polar.ErrNotPermitted) {
 		return fail(ErrActivationLimit, "deactivate it on another machine or remove an activation in the customer portal", err)
 	}
-	return c.failed(&state{}, err)
+	return c.failed(old, err)
 }
 
 // Deactivate gives the activation of this machine back and forgets the license. If Polar cannot be reached, nothing is
@@ -331,7 +333,11 @@ func (c *Client) validate(ctx context.Context, key, activationID string, uses *i
 	if activationID != "" {
 		body.ActivationID, body.Conditions = &activationID, c.conditions
 	}
-	return c.portal.LicenseKeys.Validate(ctx, body)
+	v, err := c.portal.LicenseKeys.Validate(ctx, body)
+	if err == nil && v.ID == "" {
+		return nil, errors.New("the answer holds no license key; something else than Polar may have sent it")
+	}
+	return v, err
 }
 
 // settle takes Polar's answer to validate over into the state, and tells what follows.

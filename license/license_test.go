@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -100,6 +101,9 @@ type shop struct {
 	key     models.LicenseKey
 	store   *memory
 	at      time.Time // by the computer's clock
+
+	mu    sync.Mutex
+	calls map[string]int // of the programs, since asked was called last
 }
 
 func newShop(t *testing.T, props models.BenefitLicenseKeysCreateProperties, opts ...polartest.Option) *shop {
@@ -146,7 +150,8 @@ func (s *shop) program(opts ...license.Option) *license.Client {
 		license.WithMachine("laptop"),
 		license.WithLabel("Ada's laptop"),
 		license.WithClock(func() time.Time { return s.at }),
-		license.WithClientOptions(polar.WithBaseURL(s.srv.URL), polar.WithRateLimiter(nil), polar.WithRetry(polar.RetryPolicy{MaxAttempts: 1})),
+		license.WithClientOptions(polar.WithBaseURL(s.srv.URL), polar.WithRateLimiter(nil), polar.WithRetry(polar.RetryPolicy{MaxAttempts: 1}),
+			polar.WithMiddleware(s.count)),
 	}, opts...)...)
 	require.NoError(s.t, err)
 	return c
@@ -190,14 +195,27 @@ func (s *shop) activations() []models.LicenseKeyActivationSummary {
 	return k.Activations
 }
 
-// asked counts the requests of license calls since the last time.
+// asked counts the calls of the programs since the last time.
 func (s *shop) asked() map[string]int {
-	out := map[string]int{}
-	for _, r := range s.srv.Requests(validate, activate, deactivate) {
-		out[strings.TrimPrefix(r.Operation, "customer_portal:license_keys:")]++
-	}
-	s.srv.ForgetRequests()
-	return out
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	calls := s.calls
+	s.calls = nil
+	return calls
+}
+
+// count is middleware that counts.
+func (s *shop) count(next http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(r *http.Request) (*http.Response, error) {
+		op, _ := polar.OperationFromContext(r.Context())
+		s.mu.Lock()
+		if s.calls == nil {
+			s.calls = map[string]int{}
+		}
+		s.calls[strings.TrimPrefix(op.ID, "customer_portal:license_keys:")]++
+		s.mu.Unlock()
+		return next.RoundTrip(r)
+	})
 }
 
 func TestLife(t *testing.T) {
@@ -691,8 +709,10 @@ func TestLostActivation(t *testing.T) {
 	r = c.Check(t.Context())
 	assert.Equal(t, license.StatusNotActivated, r.Status)
 	require.ErrorIs(t, r.Err, license.ErrActivationInDoubt)
+	s.asked()
 	_, err = c.Use(t.Context(), 1)
 	require.ErrorIs(t, err, license.ErrActivationInDoubt)
+	assert.Empty(t, s.asked(), "nothing is counted")
 
 	k, err := s.srv.Client().LicenseKeys.Get(t.Context(), s.key.ID)
 	require.NoError(t, err)
@@ -829,6 +849,12 @@ func TestLeaveAlone(t *testing.T) {
 	_, err = c.Activate(t.Context(), s.grant(p.ID, b).Key)
 	require.ErrorIs(t, err, polar.ErrRateLimited)
 	assert.True(t, c.Check(t.Context()).Usable())
+	s.pass(59 * time.Second)
+	_, err = c.Activate(t.Context(), s.key.Key)
+	require.ErrorIs(t, err, license.ErrTooSoon)
+	s.pass(time.Second)
+	_, err = c.Activate(t.Context(), s.key.Key)
+	require.NoError(t, err)
 }
 
 // The real limits: 3 calls in a second, then nothing for a minute.
@@ -929,6 +955,24 @@ func TestDeadline(t *testing.T) {
 	require.ErrorIs(t, r.Err, context.Canceled)
 }
 
+// Something on the way that answers 200 to everything, such as the sign-in page of a hotel.
+func TestOtherAnswers(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{"{}", "null", "<html>Welcome</html>", `{"id":""}`} {
+		s := newShop(t, twoMachines)
+		s.activated()
+		s.pass(2 * day)
+		c := s.program(license.WithClientOptions(polar.WithHTTPClient(&http.Client{Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Request: r, Body: io.NopCloser(strings.NewReader(body))}, nil
+		})})))
+		r := c.Check(t.Context())
+		assert.Equal(t, license.StatusValidOffline, r.Status, body)
+		require.Error(t, r.Err)
+		_, err := c.Activate(t.Context(), "any key")
+		require.Error(t, err)
+	}
+}
+
 func TestCopiedState(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, twoMachines)
@@ -1001,7 +1045,7 @@ func TestCorruptState(t *testing.T) {
 	s := newShop(t, twoMachines)
 	c := s.activated()
 	whole := bytes.Clone(s.store.data)
-	for _, data := range []string{"", "{", "null", "[]", `{"state":null}`, `{"state":{}}`, `{"state":{"key":7}}`, string(whole[:len(whole)/2]), strings.Repeat("x", 1<<17)} {
+	for _, data := range []string{"", "{", "null", "[]", `{"state":null}`, `{"state":{}}`, `{"state":{"key":7}}`, string(whole[:len(whole)/2]), string(whole) + strings.Repeat(" ", 1<<16)} {
 		s.store.data = []byte(data)
 		r := c.Check(t.Context())
 		assert.Equal(t, license.StatusNotActivated, r.Status)
