@@ -9,23 +9,23 @@ type ErrorClass string
 const (
 	// ErrInvalid says that Polar knows no such key, or one that is revoked, disabled or expired, or that the activation of
 	// this machine was removed. Polar does not tell which.
-	ErrInvalid ErrorClass = "license is not valid"
+	ErrInvalid ErrorClass = "not valid"
 	// ErrExpired says that the time of the license is over, by what Polar said when it was asked last.
-	ErrExpired ErrorClass = "license has expired"
+	ErrExpired ErrorClass = "expired"
 	// ErrOtherProduct says that the key is good, but for none of the benefits given to [WithBenefits].
-	ErrOtherProduct ErrorClass = "license is for another product"
+	ErrOtherProduct ErrorClass = "for another product"
 	// ErrNotActivated says that this machine has no license.
-	ErrNotActivated ErrorClass = "no license on this machine"
+	ErrNotActivated ErrorClass = "not activated on this machine"
 	// ErrActivationLimit says that the key is activated on as many machines as it may be.
-	ErrActivationLimit ErrorClass = "license is activated as often as it may be"
+	ErrActivationLimit ErrorClass = "activated as often as it may be"
 	// ErrActivationInDoubt says that the key is good, but that it is not known which of its activations belongs to this
 	// machine: the answer to [Client.Activate] was lost, or activations were introduced later. The license is usable
 	// for one grace period. Activate it again before that ends.
 	ErrActivationInDoubt ErrorClass = "activation of this machine is not known"
 	// ErrUsageLimit says that the key has fewer uses left than were asked for.
-	ErrUsageLimit ErrorClass = "usage limit of the license reached"
+	ErrUsageLimit ErrorClass = "usage limit reached"
 	// ErrGraceOver says that Polar has not confirmed the license for too long.
-	ErrGraceOver ErrorClass = "license was not confirmed for too long"
+	ErrGraceOver ErrorClass = "not confirmed for too long"
 	// ErrClockMovedBack says that the clock shows an earlier time than at the check before, so that it cannot be told how
 	// much of the grace period has passed. The next answer of Polar mends that.
 	ErrClockMovedBack ErrorClass = "clock was moved back"
