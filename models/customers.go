@@ -241,9 +241,10 @@ type CustomerStateSubscription struct {
 	Currency string `json:"currency"`
 	// RecurringInterval is the unit of the billing period.
 	RecurringInterval RecurringInterval `json:"recurring_interval"`
-	// CurrentPeriodStart is when the current billing period began.
+	// CurrentPeriodStart is when the current billing period began, its first moment.
 	CurrentPeriodStart time.Time `json:"current_period_start"`
-	// CurrentPeriodEnd is when the current billing period ends and the next charge is due.
+	// CurrentPeriodEnd is when the current billing period ends and the next charge is due. The moment itself belongs
+	// to the next period.
 	CurrentPeriodEnd time.Time `json:"current_period_end"`
 	// TrialStart is when the trial period began, and nil without a trial.
 	TrialStart *time.Time `json:"trial_start"`

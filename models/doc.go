@@ -12,6 +12,28 @@
 // smaller than that and are a [Decimal]. [FormatAmount] and [FormatUnitAmount] write them for people, and [ParseAmount]
 // reads what a person typed.
 //
+// # Billing periods
+//
+// A period of a subscription begins with CurrentPeriodStart and lasts until CurrentPeriodEnd, which is the first moment of
+// the next one: a moment t lies in it if !t.Before(start) && t.Before(end). Fixed prices are charged at its start, metered
+// usage after its end. Usage counts in the period in which Polar receives the event, whatever its timestamp.
+//
+// Months and years are those of the calendar, in UTC. Where a month lacks the day on which a subscription began, the period
+// ends on the last day of that month. So do not compute the end, read it; trials and moved periods have other lengths as well.
+//
+// What happens to the money when a subscription changes within a period:
+//
+//   - Another product, more or fewer seats or units: [ProrationBehavior] decides. The difference is counted for the time that
+//     is left of the period. With invoice it is charged at once, and if that fails nothing changes; what is due
+//     to the customer is credited. With prorate it waits for the next invoice. With next_period nothing is settled, since the
+//     change itself waits, as the subscription's PendingUpdate. With reset the rest of the paid period is given up, and a new
+//     period is charged in full.
+//   - Cancellation at the end of the period ([SubscriptionCancel]): nothing is charged or given back. Everything stays until
+//     the end of the period; then the usage of it is billed and access ends. Until then it can be taken back.
+//   - The end at once ([SubscriptionRevoke]): access ends, and nothing is given back by itself.
+//   - A refund ([RefundCreate]) gives money back and leaves the subscription as it is. An order of a subscription's period can
+//     be refunded in part.
+//
 // # Alternatives
 //
 // Where the type of a value depends on another value, the field is an interface that only types of this package

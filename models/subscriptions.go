@@ -50,9 +50,10 @@ type Subscription struct {
 	// Status says whether the subscription runs, waits for a payment, rests or has ended. Cancelled ones stay active
 	// until EndsAt.
 	Status SubscriptionStatus `json:"status"`
-	// CurrentPeriodStart is when the current billing period began.
+	// CurrentPeriodStart is when the current billing period began, its first moment.
 	CurrentPeriodStart time.Time `json:"current_period_start"`
-	// CurrentPeriodEnd is when the current billing period ends and the next charge is due.
+	// CurrentPeriodEnd is when the current billing period ends and the next charge is due. The moment itself belongs
+	// to the next period.
 	CurrentPeriodEnd time.Time `json:"current_period_end"`
 	// CurrentMeterPeriodStart is when the current usage period began, and nil when usage follows the billing period.
 	CurrentMeterPeriodStart *time.Time `json:"current_meter_period_start"`
