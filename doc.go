@@ -54,8 +54,8 @@
 //
 // Beside the methods that Polar's operations have, there are some that programs would otherwise write themselves:
 // [CustomerService.Ensure] finds or creates a customer, [OrderService.Charge] charges a saved card at most once,
-// [CheckoutService.Wait], [OrderService.WaitForInvoice] and [OrderService.WaitForReceipt] wait for what is made later, and
-// [Rows] reads CSV exports. Questions about an order, a subscription or the state of a customer are methods of their
+// [CheckoutService.Wait], [OrderService.WaitForInvoice] and [OrderService.WaitForReceipt] wait for what is made later,
+// [FileService.Upload] uploads a file, and [OrderService.ExportRows] and its like read CSV exports. Questions about an order, a subscription or the state of a customer are methods of their
 // types in the package models.
 //
 // # Other packages

@@ -31,7 +31,7 @@ func TestDocuments(t *testing.T) {
 		}
 		blocks = append(blocks, find(strings.TrimPrefix(filepath.ToSlash(name), root+"/"), string(text))...)
 	}
-	if len(blocks) < 25 {
+	if len(blocks) < 80 {
 		t.Errorf("%d blocks of Go code in the documents: where are the others?", len(blocks))
 	}
 	m := newModule(t, blocks)
@@ -168,18 +168,20 @@ func newModule(t *testing.T, blocks []block) module {
 		"=> "+root, "=> "+filepath.ToSlash(checkout),
 	).Replace(string(gomod)))
 	write("go.sum", string(gosum))
+	write("fragments/given.go", given)
 	for i, b := range blocks {
-		dir := fmt.Sprintf("block%d/", i)
-		if strings.HasPrefix(b.code, "package ") {
-			write(dir+"block.go", b.position()+b.code)
-			continue
-		}
-		write(dir+"given.go", given)
-		source, test := b.source()
-		if test {
-			write(dir+"block_test.go", source)
-		} else {
-			write(dir+"block.go", source)
+		source, kind := b.source()
+		switch kind {
+		case program:
+			write(fmt.Sprintf("block%d/block.go", i), source)
+		case fragment: // all in one package, which takes less time
+			write(fmt.Sprintf("fragments/block%d.go", i), source)
+		case declarations:
+			write(fmt.Sprintf("block%d/given.go", i), given)
+			write(fmt.Sprintf("block%d/block.go", i), source)
+		case tests:
+			write(fmt.Sprintf("block%d/given.go", i), given)
+			write(fmt.Sprintf("block%d/block_test.go", i), source)
 		}
 	}
 	return m
@@ -202,34 +204,41 @@ func (m module) run(command string) (string, error) {
 // position gives what follows the lines of the document.
 func (b block) position() string { return fmt.Sprintf("//line %s:%d:1\n", b.file, b.line) }
 
-// source makes a file of the block, and reports whether it has tests.
-func (b block) source() (text string, test bool) {
-	fset := token.NewFileSet()
-	body := b.position() + b.code
-	file, err := parser.ParseFile(fset, "", "package shop\n"+body, 0)
-	if err != nil { // no declarations: the body of a function
-		open := "func _() error {\n" + b.position() + b.code + "\n"
-		body = open + "return nil\n}\n"
-		if file, err = parser.ParseFile(fset, "", "package shop\n"+body, 0); err == nil {
-			body = open + end(file)
+// Kinds of blocks.
+const (
+	program      = iota // with a package clause
+	declarations        // without one
+	tests               // declarations with tests among them
+	fragment            // body of a function that returns an error
+)
+
+// source makes a file of the block, and says what kind of block it is.
+func (b block) source() (text string, kind int) {
+	text = b.position() + b.code
+	if strings.HasPrefix(b.code, "package ") {
+		return text, program
+	}
+	kind = declarations
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package shop\n"+text, 0)
+	if err != nil {
+		kind = fragment
+		open := "func _() error {\n" + text + "\n"
+		text = open + "return nil\n}\n"
+		if file, err = parser.ParseFile(token.NewFileSet(), "", "package shop\n"+text, 0); err != nil {
+			return "package shop\n" + text, kind // the compiler says what is wrong
+		}
+		text = open + end(file)
+	}
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
+			kind = tests
 		}
 	}
-	var imports strings.Builder
-	if file != nil {
-		for _, p := range imported(file) {
-			fmt.Fprintf(&imports, "import %q\n", p)
-		}
-		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
-				test = true
-			}
-		}
-	}
-	return "package shop\n" + imports.String() + body, test
+	return "package shop\n" + imports(file) + text, kind
 }
 
-// imported returns the packages that the block uses without importing them.
-func imported(file *ast.File) []string {
+// imports imports the packages that the block uses.
+func imports(file *ast.File) string {
 	paths := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if s, ok := n.(*ast.SelectorExpr); ok {
@@ -239,7 +248,11 @@ func imported(file *ast.File) []string {
 		}
 		return true
 	})
-	return slices.Sorted(maps.Keys(paths))
+	var b strings.Builder
+	for _, p := range slices.Sorted(maps.Keys(paths)) {
+		fmt.Fprintf(&b, "import %q\n", p)
+	}
+	return b.String()
 }
 
 // packages are those that packages.go imports, by their names.

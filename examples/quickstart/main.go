@@ -16,7 +16,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"time"
 
 	"github.com/polar-go/polar"
@@ -174,7 +173,7 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 
 func deref(s *string) string {
 	if s == nil {
-		return strings.Repeat("-", 3)
+		return "---"
 	}
 	return *s
 }
