@@ -20,12 +20,13 @@ var pages = parsePages("home", "sign-up", "sign-in", "success", "account", "deni
 
 func parsePages(names ...string) map[string]*template.Template {
 	layout := template.Must(template.New("").Funcs(template.FuncMap{
-		"money": models.FormatAmount[string],
-		"day":   func(t time.Time) string { return t.UTC().Format("2 January 2006") },
-		"clock": func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05") },
-		"times": func(a, b int) int { return a * b },
-		"link":  func(path, label, here string) linkView { return linkView{Path: path, Label: label, Here: path == here} },
-		"words": func(s models.OrderStatus) string { return strings.ReplaceAll(string(s), "_", " ") },
+		"money":   models.FormatAmount[string],
+		"day":     func(t time.Time) string { return t.UTC().Format("2 January 2006") },
+		"clock":   func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05") },
+		"times":   func(a, b int) int { return a * b },
+		"link":    func(path, label, here string) linkView { return linkView{Path: path, Label: label, Here: path == here} },
+		"percent": func(part float64, all int) float64 { return min(100*part/max(float64(all), 1), 100) },
+		"words":   func(s models.OrderStatus) string { return strings.ReplaceAll(string(s), "_", " ") },
 	}).ParseFS(files, "pages/layout.html"))
 	all := map[string]*template.Template{}
 	for _, name := range names {

@@ -265,6 +265,8 @@ func (b *tab) looksRight(name string) {
 const lookScript = `(() => {
   const faults = [], seen = el => el.checkVisibility({visibilityProperty: true});
   if (document.documentElement.scrollWidth > innerWidth) faults.push("wider than the screen: " + document.documentElement.scrollWidth);
+  for (const el of document.querySelectorAll("section, .card, table"))
+    if (seen(el) && el.scrollWidth > el.clientWidth + 1) faults.push("too narrow for its content: " + el.outerHTML.slice(0, 60));
   if (document.querySelectorAll("h1").length !== 1) faults.push("not one h1");
   if (!document.documentElement.lang) faults.push("no language");
   if (!document.title) faults.push("no title");
