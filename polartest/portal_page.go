@@ -3,6 +3,7 @@ package polartest
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/polar-go/polar"
@@ -93,7 +94,8 @@ func (s *Server) showPortal(w http.ResponseWriter, _ *http.Request, org *organiz
 		Methods:       listed[models.PortalPaymentMethod](s, "customer_portal:customers:list_payment_methods", who),
 		DefaultMethod: deref(who.customer.m.DefaultPaymentMethodID),
 		Keys:          listed[models.LicenseKey](s, "customer_portal:license_keys:list", who),
-		Grants:        listed[models.PortalBenefitGrant](s, "customer_portal:benefit-grants:list", who),
+		Grants: slices.DeleteFunc(listed[models.PortalBenefitGrant](s, "customer_portal:benefit-grants:list", who),
+			func(g models.PortalBenefitGrant) bool { return !g.IsGranted }),
 	}
 	if org.m.CustomerPortalSettings.Usage.Show {
 		v.Meters = listed[models.PortalMeter](s, "customer_portal:customer_meters:list", who)

@@ -82,6 +82,9 @@ func open(t *testing.T, s screen) *tab {
 	b := &tab{T: t, ctx: ctx, screen: s}
 	require.NoError(t, chromedp.Do(ctx)) // starts the browser, which lives as long as this context
 	t.Cleanup(func() {
+		if t.Failed() {
+			b.picture("failed-" + strings.ReplaceAll(t.Name(), "/", "-"))
+		}
 		assert.NoError(t, chromedp.Cancel(ctx))
 		b.quiet()
 	})
@@ -187,24 +190,22 @@ func (b *tab) visit(address string) int {
 // press follows the link or presses the button with this text.
 func (b *tab) press(text string) int {
 	b.Helper()
-	name := quoted(text)
+	name := "'" + text + "'"
 	return b.load(chromedp.Click("//button[normalize-space()="+name+"] | //a[normalize-space()="+name+"]"), text)
 }
 
 // fill types into the field with this label.
 func (b *tab) fill(label, value string) {
 	b.Helper()
-	name := quoted(label)
+	name := "'" + label + "'"
 	field := "//*[@id=//label[normalize-space()=" + name + "]/@for] | //label[normalize-space(text())=" + name + "]//input"
 	b.do(chromedp.Clear(field), chromedp.SendKeys(field, value))
 }
 
-func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "’") + "'" }
-
 // text is what the page says.
 func (b *tab) text() string {
 	b.Helper()
-	return get(b, chromedp.Evaluate[string]("document.body.innerText"))
+	return get(b, chromedp.Evaluate[string]("document.body ? document.body.innerText : ''"))
 }
 
 // sees waits until the page says something.
@@ -212,10 +213,25 @@ func (b *tab) sees(words ...string) {
 	b.Helper()
 	for _, w := range words {
 		data, _ := json.Marshal(w)
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		_, err := chromedp.Run(ctx, chromedp.Poll[bool]("document.body && document.body.innerText.includes("+string(data)+")", chromedp.WithPollingInterval(50*time.Millisecond)))
+		b.until("document.body && document.body.innerText.includes(" + string(data) + ")")
+	}
+}
+
+// until waits until an expression is true in the page, on whatever page that is.
+func (b *tab) until(expression string) {
+	b.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		ctx, cancel := context.WithDeadline(b.ctx, deadline)
+		_, err := chromedp.Run(ctx, chromedp.Poll[bool](expression, chromedp.WithPollingInterval(50*time.Millisecond)))
 		cancel()
-		require.NoError(b, err, "%q is not in\n%s", w, b.text())
+		if err == nil {
+			return
+		}
+		// waiting does not outlast the page: look at the next one
+		if time.Now().After(deadline) {
+			require.NoError(b, err, "%s, on\n%s", expression, b.text())
+		}
 	}
 }
 
@@ -223,8 +239,8 @@ func (b *tab) sees(words ...string) {
 func (b *tab) eventually(words string) {
 	b.Helper()
 	deadline := time.Now().Add(patience)
-	for !strings.Contains(b.text(), words) {
-		require.True(b, time.Now().Before(deadline), "%q is not in\n%s", words, b.text())
+	for text := b.text(); !strings.Contains(text, words); text = b.text() {
+		require.True(b, time.Now().Before(deadline), "%q is not in\n%s", words, text)
 		b.load(chromedp.Reload(), "reload")
 	}
 }
@@ -241,7 +257,18 @@ func (b *tab) address() *url.URL {
 func (b *tab) shot(name string) {
 	b.Helper()
 	b.looksRight(name)
-	require.NoError(b, os.WriteFile(filepath.Join(shots(b.T), name+".png"), get(b, chromedp.FullScreenshot(100)), 0o644))
+	b.picture(name)
+}
+
+// picture takes the picture only.
+func (b *tab) picture(name string) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if assert.NoError(b, err, "the picture %s", name) {
+		assert.NoError(b, os.WriteFile(filepath.Join(shots(b.T), name+".png"), png, 0o644))
+	}
 }
 
 // shots is the folder for the pictures.
@@ -272,8 +299,14 @@ const lookScript = `(() => {
   if (!document.title) faults.push("no title");
   for (const el of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
     if (seen(el) && !el.labels.length && !el.ariaLabel) faults.push("no label: " + el.name);
-  for (const el of document.querySelectorAll("a, button"))
-    if (seen(el) && !el.innerText.trim() && !el.ariaLabel) faults.push("no name: " + el.outerHTML);
+  for (const el of document.querySelectorAll("a, button")) {
+    if (!seen(el) || el.closest(".skip")) continue;
+    if (!el.innerText.trim() && !el.ariaLabel) faults.push("no name: " + el.outerHTML);
+    el.scrollIntoView({block: "center", behavior: "instant"});
+    const box = el.getClientRects()[0], top = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    if (!el.contains(top)) faults.push("covered: " + el.innerText);
+  }
+  scrollTo({top: 0, behavior: "instant"});
 
   const pen = Object.assign(document.createElement("canvas"), {width: 1, height: 1}).getContext("2d", {willReadFrequently: true});
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;

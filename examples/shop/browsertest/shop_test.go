@@ -179,3 +179,38 @@ func TestDeclinedCardOnAPhone(t *testing.T) {
 	b.press("Received webhooks")
 	b.shot("28-phone-webhooks")
 }
+
+// A renewal that cannot be charged: the portal is where the customer puts that right.
+func TestPaymentFails(t *testing.T) {
+	t.Parallel()
+	shop := startShop(t)
+	b := open(t, screen{1200, 900, true})
+
+	b.visit(shop)
+	b.press("Choose Solo")
+	b.fill("Name", "Mary Shelley")
+	b.fill("E-mail address", "mary@example.com")
+	b.fill("Password", "correct horse battery")
+	b.press("Go on to the payment")
+	b.fill("Country (two letters)", "FR")
+	b.press("Use a card that asks for confirmation")
+	b.sees("Your bank asks for your confirmation")
+	b.shot("30-bank")
+	assert.Equal(t, 400, b.press("Refuse"))
+	b.sees("The payment was not confirmed")
+	b.press("Use a card that is declined later")
+	b.sees("Your plan is active")
+	b.press("See your account")
+	b.press("Let a month pass")
+	b.sees("Payment failed", "pending")
+	b.shot("31-payment-failed")
+	b.press("Open the billing portal")
+	b.sees("past due")
+	b.shot("32-portal-past-due")
+	b.press("Pay 9.00 USD with a new card")
+	b.sees("It renews on")
+	b.press("Back")
+	b.sees("Active", "It renews on")
+	b.press("Palettes")
+	b.sees("Make the palette")
+}
