@@ -134,48 +134,57 @@ func (c *cache) learn(k known, keys []Customer) {
 func (g *Gate) lookup(ctx context.Context, who Customer, need Requirement) (k known, wait time.Duration, err error) {
 	who.MemberID, who.ExternalMemberID = "", ""
 	c, now := &g.cache, g.now()
-	c.mu.Lock()
-	k = c.entry(who).known
-	c.mu.Unlock()
+	for {
+		c.mu.Lock()
+		k = c.entry(who).known
+		c.mu.Unlock()
 
-	met := k.meets(need) // without the lock: it may be a function of the program
-	limit := g.cacheTime
-	if !met {
-		limit = min(limit, g.recheck)
-	}
-	if need.limit {
-		limit = min(limit, need.maxAge)
-	}
-	if !k.doubt && k.within(limit, now) {
-		return k, 0, nil
-	}
-
-	c.mu.Lock()
-	e := c.entry(who)
-	f := e.flight
-	if f == nil {
-		if err := e.blocked(c, now); err != nil {
-			wait := max(e.retry.Sub(now), c.paused.Sub(now))
-			c.mu.Unlock()
-			return g.settle(k, need, now, wait, err)
+		met := k.meets(need) // without the lock: it may be a function of the program
+		limit := need.limit(g.cacheTime)
+		if !met {
+			limit = min(limit, g.recheck)
 		}
-		f = &flight{done: make(chan struct{})}
-		e.flight = f
-		go g.ask(context.WithoutCancel(ctx), e, f)
-	}
-	failing, err := e.failures > 0, e.err
-	c.mu.Unlock()
-	if failing && g.letsThrough(k, met) {
-		return k, firstBackoff, err // an outage of Polar slows nobody down who gets in all the same
-	}
+		if !k.doubt && k.within(limit, now) {
+			return k, 0, nil
+		}
 
+		c.mu.Lock()
+		e := c.entry(who)
+		if e.known != k { // somebody else has just learned more
+			c.mu.Unlock()
+			continue
+		}
+		f := e.flight
+		if f == nil {
+			if wait, err = e.blocked(c, now); err != nil {
+				c.mu.Unlock()
+				return g.settle(k, need, now, wait, err)
+			}
+			f = &flight{done: make(chan struct{})}
+			e.flight = f
+			go g.ask(context.WithoutCancel(ctx), e, f)
+		}
+		failing, err := e.failures > 0, e.err
+		c.mu.Unlock()
+		if failing && g.letsThrough(k, met) {
+			return k, firstBackoff, err // an outage of Polar slows nobody down who gets in all the same
+		}
+		return g.wait(ctx, e, f, k, need)
+	}
+}
+
+// wait waits for a call. What was known before it is k.
+func (g *Gate) wait(ctx context.Context, e *entry, f *flight, k known, need Requirement) (known, time.Duration, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		return g.settle(k, need, now, firstBackoff, fmt.Errorf("polarhttp: the request ended before Polar answered: %w", context.Cause(ctx)))
+		err := fmt.Errorf("polarhttp: the request ended before Polar answered: %w", context.Cause(ctx))
+		return g.settle(k, need, g.now(), firstBackoff, err)
 	}
+	now, c := g.now(), &g.cache
 	c.mu.Lock()
-	k, wait = e.known, e.retry.Sub(g.now())
+	k = e.known
+	wait := e.retry.Sub(now)
 	c.mu.Unlock()
 	if f.err != nil {
 		return g.settle(k, need, now, wait, f.err)
@@ -185,25 +194,22 @@ func (g *Gate) lookup(ctx context.Context, who Customer, need Requirement) (k kn
 
 // settle forgives an error when what is known is not older than was promised: it was only to be checked once more.
 func (g *Gate) settle(k known, need Requirement, now time.Time, wait time.Duration, err error) (known, time.Duration, error) {
-	limit := g.cacheTime
-	if need.limit {
-		limit = min(limit, need.maxAge)
-	}
-	if !k.doubt && k.within(limit, now) {
+	if !k.doubt && k.within(need.limit(g.cacheTime), now) {
 		return k, 0, nil
 	}
 	return k, wait, err
 }
 
-// blocked returns why Polar is not to be asked now. The lock is held.
-func (e *entry) blocked(c *cache, now time.Time) error {
+// blocked returns why Polar is not to be asked now, and for how long. The lock is held.
+func (e *entry) blocked(c *cache, now time.Time) (time.Duration, error) {
+	wait := max(e.retry.Sub(now), c.paused.Sub(now))
 	switch {
 	case now.Before(e.retry):
-		return e.err
+		return wait, e.err
 	case now.Before(c.paused):
-		return c.pause
+		return wait, c.pause
 	}
-	return nil
+	return 0, nil
 }
 
 // ask asks Polar for the state of a customer, and tells all who wait. Its context does not end with that of the request
@@ -218,23 +224,26 @@ func (g *Gate) ask(ctx context.Context, e *entry, f *flight) {
 			err = fmt.Errorf("polarhttp: the client panicked: %v", p)
 		}
 		k.learned = g.now()
-		g.cache.land(e, f, k, err)
-		if err != nil {
-			g.log().LogAttrs(ctx, slog.LevelWarn, "polarhttp: the state of a customer is unknown", slog.Any("error", err))
+		if failures := g.cache.land(e, f, k, err); failures > 0 {
+			level := slog.LevelDebug
+			if failures == 1 {
+				level = slog.LevelWarn
+			}
+			g.log().LogAttrs(ctx, level, "polarhttp: the state of a customer is unknown", slog.Any("error", err))
 		}
 	}()
 	k.state, err = g.state(ctx, e.customer)
 }
 
-// land ends a call with what it brought.
-func (c *cache) land(e *entry, f *flight, k known, err error) {
+// land ends a call with what it brought, and returns how many have failed in a row.
+func (c *cache) land(e *entry, f *flight, k known, err error) (failures int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer close(f.done)
 	e.flight = nil
 	if err == nil {
 		e.known, e.failures, e.err, e.retry = newer(e.known, k), 0, nil, time.Time{}
-		return
+		return 0
 	}
 	pause := min(firstBackoff<<min(e.failures, 10), lastBackoff)
 	e.failures++
@@ -243,6 +252,7 @@ func (c *cache) land(e *entry, f *flight, k known, err error) {
 		// it counts for the token, not for the customer
 		c.paused, c.pause = k.learned.Add(min(max(pause, refused.RetryAfter), longestPause)), err
 	}
+	return e.failures
 }
 
 // state asks Polar. A nil state without an error is that Polar does not know the customer.

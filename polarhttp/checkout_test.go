@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -507,6 +509,22 @@ func TestPolarFails(t *testing.T) {
 	got := send(h, request("GET", "/checkout?products="+id1, "").WithContext(ctx))
 	assert.GreaterOrEqual(t, got.status, 500)
 	assert.Empty(t, log.String(), "nobody wants the answer any more")
+}
+
+func TestStatusCode(t *testing.T) {
+	t.Parallel()
+	for want, errs := range map[int][]error{
+		500: {errors.New("x"), nil, &polar.Error{StatusCode: 401, Name: "invalid_token"}, &polar.Error{StatusCode: 404}, &polar.Error{StatusCode: 429, Name: "TooMany"}, &Refusal{}, &Refusal{Status: 200}, polar.ErrNoCredential},
+		502: {&polar.Error{StatusCode: 500}, &polar.Error{StatusCode: 503}, &net.OpError{Op: "dial", Err: errors.New("refused")}, polar.ErrOutcomeUnknown},
+		503: {&polar.Error{StatusCode: 429}, &Refusal{Status: 503}},
+		504: {context.DeadlineExceeded, fmt.Errorf("x: %w", os.ErrDeadlineExceeded)},
+		404: {fmt.Errorf("x: %w", ErrUnknownCustomer)},
+		418: {fmt.Errorf("x: %w", &Refusal{Status: 418})},
+	} {
+		for _, err := range errs {
+			assert.Equal(t, want, StatusCode(err), err)
+		}
+	}
 }
 
 // FuzzParameters checks that whatever is sent is refused with one of a few texts, or makes a body that can be sent.

@@ -51,7 +51,8 @@ func WithCacheTime(d time.Duration) GateOption {
 }
 
 // WithRecheckTime sets how old a state may be when a customer is turned away for it: 10 seconds by default, or the cache time
-// when that is shorter. An older one is asked for again before, so that somebody who has just paid gets in.
+// when that is shorter. An older one is asked for again before, so that somebody who has just paid gets in. Customers who
+// try in vain again and again cost a call each time; with [Gate.CustomerStateChanged] in place it can be longer.
 func WithRecheckTime(d time.Duration) GateOption {
 	return positive("recheck time", d, func(c *gateConfig) { c.recheck = d })
 }
@@ -294,7 +295,8 @@ func (g *Gate) CustomerStateChanged(_ context.Context, e *webhooks.CustomerState
 	if e == nil {
 		return errors.New("polarhttp: the event is nil")
 	}
-	k := known{exists: true, event: true, state: &e.Data, asOf: e.Timestamp, learned: g.now()}
+	state := e.Data
+	k := known{exists: true, event: true, state: &state, asOf: e.Timestamp, learned: g.now()}
 	if k.asOf.IsZero() || k.asOf.After(k.learned) {
 		k.asOf = k.learned
 	}

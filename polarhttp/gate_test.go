@@ -200,6 +200,7 @@ func TestPolarUnreachable(t *testing.T) {
 						}
 					}
 				}
+				assert.LessOrEqual(t, strings.Count(s.log.String(), "level=WARN"), 3, "one for each customer")
 				assert.Contains(t, s.log.String(), "level=WARN")
 				for _, secret := range []string{s.token, "ada", "bob", "zoe"} {
 					assert.NotContains(t, s.log.String(), secret)
@@ -238,9 +239,11 @@ func TestGateRecovers(t *testing.T) {
 	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
 	s.srv.Advance(defaultCacheTime)
 	s.srv.Break(stateCall, 1, polartest.BadGateway(503))
-	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
-	s.srv.Advance(firstBackoff)
 	calls = s.calls(stateCall)
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+	assert.Equal(t, calls+1, s.calls(stateCall), "the failures of before are forgotten, so this request waited")
+	s.srv.Advance(firstBackoff)
+	calls++
 	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
 	assert.Eventually(t, func() bool { return s.calls(stateCall) == calls+1 }, 5*time.Second, time.Millisecond, "the pauses start anew, and nobody waits for the call")
 }
@@ -311,6 +314,75 @@ func TestThousandRequestsOneCall(t *testing.T) {
 		assert.EqualValues(t, 100, ended.Load())
 		assert.Zero(t, other.Load())
 	})
+}
+
+// TestNoCallForWhatIsKnownByNow has another request learn the state between the look at what is known and the call.
+func TestNoCallForWhatIsKnownByNow(t *testing.T) {
+	t.Parallel()
+	calls, now := 0, time.Now()
+	g, err := NewGate(clientOf(t, func(r *http.Request) (*http.Response, error) {
+		calls++
+		return answer(r, 200, `{"id":"c1","external_id":"ada"}`), nil
+	}), signedIn, WithClock(func() time.Time { return now }), quiet())
+	require.NoError(t, err)
+	who := Customer{ExternalID: "ada"}
+	_, err = g.State(t.Context(), who)
+	require.NoError(t, err)
+	now = now.Add(time.Hour)
+	meanwhile := true
+	h := behind(g, Satisfies(func(*models.CustomerState) bool {
+		if meanwhile {
+			meanwhile = false
+			_, err := g.State(t.Context(), who)
+			assert.NoError(t, err)
+		}
+		return true
+	}))
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+	assert.Equal(t, 2, calls)
+}
+
+// TestClockMovedBack does not keep a state for as long as the clock was wrong.
+func TestClockMovedBack(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.customer("ada")
+	s.grant("ada")
+	var wrong atomic.Int64
+	wrong.Store(int64(24 * time.Hour))
+	g := s.gate(WithClock(func() time.Time { return s.srv.Now().Add(time.Duration(wrong.Load())) }))
+	h := behind(g, Benefit(s.benefit))
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+	wrong.Store(0)
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+	assert.Equal(t, 2, s.calls(stateCall))
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+	assert.Equal(t, 2, s.calls(stateCall))
+}
+
+// TestTooOldToDecide has a state that is good enough for other pages, and no better one to be had.
+func TestTooOldToDecide(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.customer("ada")
+	s.grant("ada")
+	bob := s.customer("bob")
+	g := s.gate(WhenUnknown(Closed))
+	h, strict := behind(g, Benefit(s.benefit)), behind(g, Benefit(s.benefit).MaxAge(5*time.Second))
+	assert.Equal(t, http.StatusOK, get(strict, "/", "User", "ada").status)
+	assert.Equal(t, http.StatusPaymentRequired, get(h, "/", "User", "bob").status)
+	s.srv.Break(stateCall, -1, polartest.Reset())
+	assert.Equal(t, http.StatusOK, get(strict, "/", "User", "ada").status)
+	s.srv.Advance(5 * time.Second)
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+	assert.Equal(t, http.StatusServiceUnavailable, get(strict, "/", "User", "ada").status)
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status)
+
+	assert.Equal(t, http.StatusPaymentRequired, get(h, "/", "User", "bob").status)
+	require.NoError(t, g.CustomerStateChanged(t.Context(), &webhooks.CustomerStateChanged{
+		Delivery: webhooks.Delivery{Timestamp: s.srv.Now().Add(-6 * time.Second)}, Data: models.CustomerState{ID: bob.ID, ExternalID: new("bob")},
+	}))
+	assert.Equal(t, http.StatusServiceUnavailable, get(h, "/", "User", "bob").status, "nobody knows whether the event or the call was first")
 }
 
 // TestTheFirstGivesUp shows that the call goes on for the others when the request that began it is over.
@@ -506,8 +578,8 @@ func TestRequirements(t *testing.T) {
 		require.ErrorContains(t, need.Err(), want)
 	}
 	need := AnyOf(Benefit("b").MaxAge(time.Hour), AllOf(Benefit("c").MaxAge(time.Second), Benefit("d")))
-	assert.True(t, need.limit)
-	assert.Equal(t, time.Second, need.maxAge)
+	assert.Equal(t, time.Second, need.limit(time.Minute))
+	assert.Equal(t, time.Millisecond, need.limit(time.Millisecond))
 	assert.Equal(t, time.Second, need.MaxAge(time.Minute).maxAge)
 }
 
@@ -577,6 +649,12 @@ func TestState(t *testing.T) {
 	s.srv.Advance(defaultStaleTime)
 	_, err = g.State(t.Context(), Customer{ID: ada.ID})
 	require.ErrorIs(t, err, polar.ErrServer)
+	g, err = NewGate(clientOf(t, func(r *http.Request) (*http.Response, error) {
+		return answer(r, 200, `{"id":"c1","deleted_at":"2026-11-01T00:00:00Z"}`), nil
+	}), signedIn)
+	require.NoError(t, err)
+	_, err = g.State(t.Context(), Customer{ID: ada.ID})
+	require.ErrorIs(t, err, ErrUnknownCustomer, "deleted")
 	closed := s.gate(WhenUnknown(Closed))
 	_, err = closed.State(t.Context(), Customer{ID: ada.ID})
 	require.ErrorIs(t, err, polar.ErrServer)

@@ -89,7 +89,8 @@ type pageConfig struct {
 	crossSite *http.CrossOriginProtection
 }
 
-// WithLogger sets where failures are logged, instead of [slog.Default]: errors of Polar and of the program's own functions.
+// WithLogger sets where failures are logged, instead of [slog.Default]: errors of Polar and of the program's own functions. A
+// [Gate] logs the first failure for a customer as a warning, and those that follow it at the level Debug.
 // What a visitor did wrong is not logged, and neither are tokens, queries and customers.
 func WithLogger(logger *slog.Logger) Option {
 	return option(func(c *config) error {

@@ -1,7 +1,6 @@
 package polarhttp
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"mime"
@@ -50,7 +49,7 @@ func StatusCode(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, polar.ErrRateLimited):
 		return http.StatusServiceUnavailable
-	case errors.Is(err, context.DeadlineExceeded), broken && network.Timeout():
+	case broken && network.Timeout(): // the end of a context, too
 		return http.StatusGatewayTimeout
 	case errors.Is(err, polar.ErrServer), errors.Is(err, polar.ErrOutcomeUnknown), broken:
 		return http.StatusBadGateway

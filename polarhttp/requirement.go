@@ -13,7 +13,7 @@ import (
 // [Satisfies], [AllOf] and [AnyOf].
 type Requirement struct {
 	met    func(*models.CustomerState) bool // of a state that is not nil
-	limit  bool                             // there is a maxAge
+	aged   bool                             // there is a maxAge
 	maxAge time.Duration
 	err    error
 }
@@ -97,7 +97,7 @@ func join(name string, needs []Requirement) (n Requirement) {
 		if n.err == nil {
 			n.err = other.Err()
 		}
-		if other.limit {
+		if other.aged {
 			n = n.MaxAge(other.maxAge)
 		}
 	}
@@ -111,10 +111,10 @@ func (n Requirement) MaxAge(d time.Duration) Requirement {
 	if d < 0 && n.err == nil {
 		n.err = errors.New("polarhttp: the age of MaxAge is negative")
 	}
-	if n.limit {
+	if n.aged {
 		d = min(d, n.maxAge)
 	}
-	n.limit, n.maxAge = true, d
+	n.aged, n.maxAge = true, d
 	return n
 }
 
@@ -125,4 +125,12 @@ func (n Requirement) Err() error {
 		return errors.New("polarhttp: the Requirement is empty: make one with Benefit, Product or MeterBalance")
 	}
 	return n.err
+}
+
+// limit returns how old a state may be that decides.
+func (n Requirement) limit(cacheTime time.Duration) time.Duration {
+	if n.aged {
+		return min(cacheTime, n.maxAge)
+	}
+	return cacheTime
 }
