@@ -203,6 +203,9 @@ func (c *Client) Activate(ctx context.Context, key string) (Result, error) {
 			}
 		}
 		if err := c.activate(ctx, s, old, v); err != nil {
+			if errors.Is(err, ErrActivationInDoubt) {
+				c.replaced(ctx, old, s)
+			}
 			return Result{}, err
 		}
 	}
@@ -211,10 +214,16 @@ func (c *Client) Activate(ctx context.Context, key string) (Result, error) {
 		_ = c.free(ctx, s) // nobody would ever find it again
 		return Result{}, err
 	}
-	if old.Key != key {
-		_ = c.free(ctx, old) // the customer or the merchant can do it in its place
-	}
+	c.replaced(ctx, old, s)
 	return c.judge(s, s.ConfirmedAt, nil), nil
+}
+
+// replaced gives the activation of another key back that s has taken the place of. If that fails, the customer or the
+// merchant can do it.
+func (c *Client) replaced(ctx context.Context, old, s *state) {
+	if old.Key != s.Key {
+		_ = c.free(ctx, old)
+	}
 }
 
 // known is Activate for a key that this machine has already.
@@ -229,8 +238,8 @@ func (c *Client) known(s *state, v *models.ValidatedLicenseKey, err error) (Resu
 	return r, nil
 }
 
-// activate uses up an activation of a good key, in the place of an old state. Before that it saves the state without one, so that a store that fails costs
-// nothing and a crash or a lost answer leaves the key usable.
+// activate uses up an activation of a good key, in the place of an old state. Before that it saves the new state without
+// one, so that a store that fails costs nothing and a crash or a lost answer leaves the key usable.
 func (c *Client) activate(ctx context.Context, s, old *state, v *models.ValidatedLicenseKey) error {
 	before, missing := c.store.Load()
 	s.confirm(v, c.digest, c.clock())
@@ -259,7 +268,8 @@ func (c *Client) activate(ctx context.Context, s, old *state, v *models.Validate
 
 // Deactivate gives the activation of this machine back and forgets the license. If Polar cannot be reached, nothing is
 // forgotten and it can be called again. An activation that is gone already, and no license at all, are no errors. A
-// state of another machine is forgotten without touching that machine's activation.
+// state of another machine is forgotten without touching that machine's activation. A key that was rotated has to be
+// activated with its new text before, or its activation cannot be told from one that is gone, and remains in use.
 func (c *Client) Deactivate(ctx context.Context) error {
 	if err := c.acquire(ctx); err != nil {
 		return fmt.Errorf("license: %w", err)
@@ -313,7 +323,7 @@ func (c *Client) Use(ctx context.Context, n int) (Result, error) {
 	}
 	s.AskedAt = now
 	v, err := c.validate(ctx, s.Key, s.ActivationID, &n)
-	if errors.Is(err, polar.ErrBadRequest) {
+	if e, ok := errors.AsType[*polar.Error](err); ok && errors.Is(e, polar.ErrBadRequest) && e.Name != "" {
 		return Result{}, fail(ErrUsageLimit, "", err)
 	}
 	r := c.settle(s, v, err)

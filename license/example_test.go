@@ -164,7 +164,7 @@ func ExampleClient_Use() {
 	// not enough left
 }
 
-// keychain stands for a place that the operating system protects.
+// keychain stands for a place that the operating system protects, and lets several callers use at the same time.
 type keychain map[string][]byte
 
 func (k keychain) Load() ([]byte, error) {

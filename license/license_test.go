@@ -304,6 +304,13 @@ func TestAnotherKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, better.ID, r.License.KeyID)
 	assert.Empty(t, s.activations(), "the old one was given back")
+
+	s.srv.Break(activate, 1, polartest.LoseAnswer())
+	_, err = c.Activate(t.Context(), s.key.Key)
+	require.ErrorIs(t, err, license.ErrActivationInDoubt)
+	k, err := s.srv.Client().LicenseKeys.Get(t.Context(), better.ID)
+	require.NoError(t, err)
+	assert.Empty(t, k.Activations, "nobody knows its id any more")
 }
 
 func TestOtherProduct(t *testing.T) {
@@ -811,6 +818,10 @@ func TestUse(t *testing.T) {
 	_, err = c.Use(t.Context(), 0)
 	require.EqualError(t, err, "license: 0 uses: count at least 1")
 
+	s.srv.Break(validate, 1, polartest.BadGateway(http.StatusBadRequest)) // of a proxy
+	_, err = c.Use(t.Context(), 1)
+	require.ErrorIs(t, err, polar.ErrBadRequest)
+	assert.NotErrorIs(t, err, license.ErrUsageLimit)
 	s.offline()
 	_, err = c.Use(t.Context(), 1)
 	require.ErrorIs(t, err, polar.ErrOutcomeUnknown)

@@ -8,7 +8,8 @@ import (
 )
 
 // Store keeps the state of a [Client], a few hundred bytes that hold the license key. An application that has a better place
-// than a file, such as the keychain of the system, implements it. Calls for the same client come one at a time.
+// than a file, such as the keychain of the system, implements it. Load may be called at any time, also while another method
+// is at work.
 type Store interface {
 	// Load returns what was saved last, and an error that matches [io/fs.ErrNotExist] when there is nothing.
 	Load() ([]byte, error)
