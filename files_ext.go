@@ -546,28 +546,37 @@ func (r *contextReader) Read(p []byte) (int, error) {
 
 // cut divides the content into parts and makes their checksums and that of the whole.
 func (c *content) cut(ctx context.Context, partSize int64) (parts []models.FileCreatePart, whole string, err error) {
-	const step = 1 << 20
-	if c.size > partSize*maxParts {
-		partSize = (c.size/maxParts/step + 1) * step
-	}
+	bounds := partBounds(c.size, partSize)
 	all := sha256.New()
-	for start := int64(0); start < c.size || len(parts) == 0; start += partSize {
-		size := min(partSize, c.size-start)
+	for i, b := range bounds {
 		sum, to := all, io.Writer(all)
-		if c.size > partSize {
+		if len(bounds) > 1 {
 			sum = sha256.New()
 			to = io.MultiWriter(sum, all)
 		}
-		n, err := io.Copy(to, &contextReader{ctx, io.NewSectionReader(c, start, size)})
+		size := b[1] - b[0]
+		n, err := io.Copy(to, &contextReader{ctx, io.NewSectionReader(c, b[0], size)})
 		if err != nil {
 			return nil, "", fmt.Errorf("read the content: %w", err)
 		}
 		if n < size {
 			return nil, "", contentChanged("it has become shorter")
 		}
-		parts = append(parts, models.FileCreatePart{Number: len(parts) + 1, ChunkStart: start, ChunkEnd: start + size, ChecksumSHA256Base64: new(encode(sum))})
+		parts = append(parts, models.FileCreatePart{Number: i + 1, ChunkStart: b[0], ChunkEnd: b[1], ChecksumSHA256Base64: new(encode(sum))})
 	}
 	return parts, encode(all), nil
+}
+
+// partBounds divides size bytes into parts of partSize, or of as many MiB as it takes to have no more than maxParts. The second
+// bound is just behind the part. Nothing is one part, too.
+func partBounds(size, partSize int64) (bounds [][2]int64) {
+	if size > partSize*maxParts {
+		partSize = (size/maxParts>>20 + 1) << 20
+	}
+	for start := int64(0); start < size || len(bounds) == 0; start += partSize {
+		bounds = append(bounds, [2]int64{start, min(start+partSize, size)})
+	}
+	return bounds
 }
 
 func encode(sum hash.Hash) string { return base64.StdEncoding.EncodeToString(sum.Sum(nil)) }
