@@ -205,7 +205,7 @@ func isLoopback(host string) bool {
 // Production and sandbox name themselves with the same issuer, so they are not told apart here.
 func (c *Client) trusts(raw string) bool {
 	u, err := url.Parse(raw)
-	if err != nil || !secure(u) || u.User != nil {
+	if err != nil || !secure(u) {
 		return false
 	}
 	host := u.Hostname()

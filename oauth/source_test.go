@@ -157,14 +157,17 @@ func TestNoRefreshToken(t *testing.T) {
 	token := a.signIn(t)
 	token.RefreshToken = ""
 	src := a.source(t, oauth.NewMemoryStore(*token))
-	a.srv.Advance(tenDays - 11*time.Second)
 	_, err := src.Token(t.Context())
+	require.NoError(t, err)
+	a.srv.Advance(tenDays - 11*time.Second)
+	_, err = src.Token(t.Context())
 	require.NoError(t, err)
 	a.srv.Advance(time.Second)
 	_, err = src.Token(t.Context())
 	require.ErrorIs(t, err, oauth.ErrReauthorize)
 	_, err = a.source(t, oauth.NewMemoryStore(oauth.Token{})).Token(t.Context())
 	require.ErrorIs(t, err, oauth.ErrReauthorize)
+	require.ErrorContains(t, err, "store has no token")
 }
 
 // TestSaveFails keeps the new token in memory until it can be saved, and gives it to nobody before.
@@ -201,6 +204,39 @@ func TestSaveFails(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, newer, token)
 	assert.Equal(t, *newer, store.token)
+}
+
+// TestEndedBeforeItsTime never gives out an access token that has ended with its refresh token, whatever fails next and
+// whatever the clock says.
+func TestEndedBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(*app, *notes){
+		"not saved": func(_ *app, store *notes) { store.saveErr = errDisk },
+		"revoked":   func(a *app, store *notes) { _ = a.Revoke(context.Background(), &store.token) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var shift atomic.Int64
+			a := newApp(t, func(a *app) {
+				a.cfg.Clock = func() time.Time { return a.srv.Now().Add(time.Duration(shift.Load())) }
+			})
+			store := &notes{token: *a.signIn(t)}
+			src := a.source(t, store)
+			_, err := src.Token(t.Context())
+			require.NoError(t, err)
+			a.srv.Advance(tenDays - time.Minute)
+			store.set(func() { spoil(a, store) })
+			_, err = src.Token(t.Context())
+			require.Error(t, err)
+			shift.Store(int64(-time.Hour))
+			_, err = src.Token(t.Context())
+			require.Error(t, err, "the clock was set back")
+			shift.Store(0)
+			store.set(func() { store.loadErr = errDisk })
+			_, err = src.Token(t.Context())
+			require.ErrorIs(t, err, errDisk)
+		})
+	}
 }
 
 // TestStoreFails uses a good token on and does not call a failing store for each call.
@@ -318,15 +354,61 @@ func TestRefused(t *testing.T) {
 	require.NoError(t, list())
 	assert.Equal(t, 3, a.exchanges())
 
+	// a refused token is not used on when it cannot be renewed
+	a.srv.Advance(time.Hour)
+	a.srv.RevokeToken(store.token.AccessToken)
+	require.ErrorIs(t, list(), polar.ErrUnauthorized)
+	store.set(func() { store.loadErr = errDisk })
+	require.ErrorIs(t, list(), errDisk)
+	store.set(func() { store.loadErr = nil })
+	require.NoError(t, list())
+	assert.Equal(t, 4, a.exchanges())
+
 	// when even new tokens are refused, it is not the token
 	a.srv.RevokeToken(store.token.AccessToken)
 	for range 5 {
 		require.ErrorIs(t, list(), polar.ErrUnauthorized)
 	}
-	assert.Equal(t, 3, a.exchanges())
+	assert.Equal(t, 4, a.exchanges())
 	a.srv.Advance(31 * time.Second)
 	require.NoError(t, list())
-	assert.Equal(t, 4, a.exchanges())
+	assert.Equal(t, 5, a.exchanges())
+}
+
+// TestLateRefusal is a 401 to a token that has been replaced since: it says nothing about the new one.
+func TestLateRefusal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		renewals := 0
+		c := faked(t, func(r *http.Request) (*http.Response, error) {
+			switch {
+			case r.URL.Path == "/v1/oauth2/token":
+				renewals++
+				return answer(200, fmt.Sprintf(`{"access_token":"a%d","refresh_token":"r%d","token_type":"Bearer","expires_in":864000}`, renewals, renewals)), nil
+			case r.Header.Get("Authorization") == "Bearer a0":
+				time.Sleep(10 * time.Second)
+				return answer(401, `{"error":"invalid_token"}`), nil
+			}
+			return answer(200, `{"items":[],"pagination":{"total_count":0,"max_page":0}}`), nil
+		})
+		src, err := c.Source(oauth.NewMemoryStore(oauth.Token{AccessToken: "a0", RefreshToken: "r0", Expiry: time.Now().Add(12 * time.Second)}))
+		require.NoError(t, err)
+		client, err := src.Client()
+		require.NoError(t, err)
+		late := make(chan error)
+		go func() {
+			_, err := client.Products.List(t.Context(), nil)
+			late <- err
+		}()
+		time.Sleep(9 * time.Second)
+		_, err = client.Products.List(t.Context(), nil)
+		require.NoError(t, err)
+		require.ErrorIs(t, <-late, polar.ErrUnauthorized)
+		time.Sleep(time.Minute)
+		_, err = client.Products.List(t.Context(), nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, renewals)
+	})
 }
 
 // TestClockMoves sets the clock back and forth.
