@@ -37,6 +37,7 @@ func TestConfig(t *testing.T) {
 		"RedirectURL has a fragment":    func(c *oauth.Config) { c.RedirectURL += "#" },
 		"RedirectURL has no host":       func(c *oauth.Config) { c.RedirectURL = "https:///cb" },
 		"RedirectURL has to begin":      func(c *oauth.Config) { c.RedirectURL = "http://example.com/cb" },
+		"http:// is only for":           func(c *oauth.Config) { c.RedirectURL = "http://192.0.2.1/cb" },
 		"RedirectURL has a user":        func(c *oauth.Config) { c.RedirectURL = "https://a:b@example.com/cb" },
 		"RedirectURL has capitals":      func(c *oauth.Config) { c.RedirectURL = "HTTPS://example.com/cb" },
 		"RedirectURL has the scheme":    func(c *oauth.Config) { c.RedirectURL = "javascript:alert(1)" },
@@ -287,6 +288,9 @@ func TestIntrospectAndRevoke(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, info.Active)
 	assert.False(t, a.works(t, token.AccessToken))
+	token = a.signIn(t)
+	require.NoError(t, a.Revoke(t.Context(), &oauth.Token{AccessToken: token.AccessToken}))
+	assert.False(t, a.works(t, token.AccessToken))
 	require.ErrorIs(t, a.Revoke(t.Context(), nil), oauth.ErrConfig)
 	require.ErrorIs(t, a.Revoke(t.Context(), &oauth.Token{}), oauth.ErrConfig)
 
@@ -385,4 +389,6 @@ func TestTokenSources(t *testing.T) {
 	f, err = ts.Token()
 	require.True(t, errors.Is(err, context.Canceled))
 	assert.Nil(t, f)
+	_, err = oauth.ToTokenSource[*foreign](ctx, src, nil).Token()
+	require.ErrorIs(t, err, oauth.ErrConfig)
 }

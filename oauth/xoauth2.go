@@ -62,9 +62,12 @@ func ToTokenSource[T any](ctx context.Context, src *Source, convert func(*Token)
 
 // Token returns a good token, as [Source.Token] does.
 func (s *TokenSource[T]) Token() (T, error) {
+	var zero T
+	if s.src == nil || s.convert == nil {
+		return zero, fail(ErrConfig, "ToTokenSource got no source, or no function that converts its tokens")
+	}
 	t, err := s.src.Token(s.ctx)
 	if err != nil {
-		var zero T
 		return zero, err
 	}
 	return s.convert(t), nil
