@@ -52,7 +52,7 @@ func New(organizationID, application string, opts ...Option) (*Client, error) {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '_' && r != '-'
 	}
 	if application == "" || application[0] == '.' || strings.ContainsFunc(application, odd) {
-		return nil, fmt.Errorf("license: application %q: use letters, digits and . _ - and begin with none of the dots", application)
+		return nil, fmt.Errorf("license: application %q: use letters, digits and . _ - and do not begin with a dot", application)
 	}
 	o := options{grace: defaultGrace, every: defaultEvery, now: time.Now}
 	for i, opt := range opts {
@@ -141,8 +141,8 @@ func (c *Client) Check(ctx context.Context) Result {
 }
 
 // Activate binds a key to this machine, remembers it, and returns what Check would. Space around the key is ignored. A key
-// that is activated here already does not use up another activation, also when it was rotated since; then, and only then,
-// Activate succeeds without Polar. Keys without activations are only validated and remembered.
+// that is activated here already does not use up another activation, also when it was rotated since, and is still accepted
+// when Polar cannot be reached and Check would do so. Keys without activations are only validated and remembered.
 //
 // A key that takes the place of another one gives the activation of that back, if Polar can be reached.
 //

@@ -21,8 +21,8 @@
 //
 // # What an answer means
 //
-// Polar answers a key that is unknown, revoked, disabled or expired with a 404 that has a name. Only that is
-// [StatusInvalid]. A 404 without a name says that Polar does not serve this program's API version any more:
+// Polar answers a key that is unknown, revoked, disabled or expired with a 404 that has a name. Only that, and an expiry that
+// Polar announced before, is [StatusInvalid]. A 404 without a name says that Polar does not serve this program's API version any more:
 // [StatusVersionGone], with which customers who have paid can go on. When Polar is down, refuses because of too many
 // requests, or the network is gone, the status is [StatusValidOffline] during the grace period and [StatusUnknown]
 // after it, never invalid. Whether a program starts on unknown is up to its author.
