@@ -18,7 +18,8 @@ type Customer struct {
 }
 
 // CustomerFunc tells who is signed in, from the session of a request. The zero Customer means that nobody is. It must not
-// take the customer from the request's query or body, where anybody can write anything.
+// take the customer from the request's query or body, where anybody can write anything. An error is logged and answered with
+// 500; a [*Refusal] is answered as it says.
 type CustomerFunc func(r *http.Request) (Customer, error)
 
 // ErrUnknownCustomer is why there is no portal and no state of a customer whom Polar does not know. Most programs see it

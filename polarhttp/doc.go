@@ -10,5 +10,6 @@
 //	mux.Handle("/reports", gate.Require(polarhttp.Benefit(reportsID))(reports))
 //	webhooks.On(router, gate.CustomerStateChanged)
 //
-// Here currentCustomer is a [CustomerFunc] of the program: who is signed in.
+// Here currentCustomer is a [CustomerFunc] of the program: who is signed in. A checkout can also open over a page of the
+// program, by an [EmbedLink].
 package polarhttp

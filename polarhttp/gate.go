@@ -44,14 +44,14 @@ type gateConfig struct {
 	now                                    func() time.Time
 }
 
-// WithCacheTime sets for how long a state is good: one minute by default. What changes reaches the gate after this time at
-// the latest, and at once through [Gate.CustomerStateChanged].
+// WithCacheTime sets for how long a state is good: one minute by default. A change is seen after this time at the latest, and at
+// once through [Gate.CustomerStateChanged].
 func WithCacheTime(d time.Duration) GateOption {
 	return positive("cache time", d, func(c *gateConfig) { c.cacheTime = d })
 }
 
-// WithRecheckTime sets how old a state may be when a customer is turned away for it: 10 seconds by default, or the cache time
-// when that is shorter. An older one is asked for again before, so that somebody who has just paid gets in. Customers who
+// WithRecheckTime sets how old a state may be that turns a customer away: 10 seconds by default, or the cache time when that
+// is shorter. An older one is asked for again before, so that somebody who has just paid gets in. Customers who
 // try in vain again and again cost a call each time; with [Gate.CustomerStateChanged] in place it can be longer.
 func WithRecheckTime(d time.Duration) GateOption {
 	return positive("recheck time", d, func(c *gateConfig) { c.recheck = d })
