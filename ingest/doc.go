@@ -28,6 +28,7 @@
 //     [OnRequest] shows it.
 //   - A process that is killed loses what waits in memory. With a journal ([WithJournal]) the next process sends it, and a
 //     broker (package ingest/nats) keeps it outside of the machine.
+//   - A journal or a broker that fails is an error of Track. [StoreError] has the event with its id, to be tracked again.
 //   - [Ingester.Close] returns what could not be sent.
 //
 // # Strategies

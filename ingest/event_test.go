@@ -57,25 +57,6 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func FuzzTrack(f *testing.F) {
-	f.Add("name", "customer", "key", "value", 1.5, int64(3))
-	f.Add("", "\x00", "_cost", "\xff", 0.0, int64(-1<<63))
-	o := defaults()
-	f.Fuzz(func(t *testing.T, name, customer, key, value string, number float64, whole int64) {
-		e := models.EventCreate{Name: name, ExternalCustomerID: &customer, ExternalID: new("id"), Metadata: models.Metadata{key: value, key + "1": number, key + "2": whole}}
-		it, err := o.newItem(&e)
-		if err != nil {
-			require.ErrorIs(t, err, ErrInvalid)
-			return
-		}
-		require.NoError(t, e.Validate(), "the door is not wider than the models' rules")
-		e.Timestamp = new(time.UnixMicro(it.at).UTC())
-		want, err := jsonx.Marshal(e)
-		require.NoError(t, err)
-		require.JSONEq(t, string(want), string(it.appendWire(nil, it.at)))
-	})
-}
-
 // Whatever the difference of the clocks is, no event is refused for its time for good, and it arrives with the time of Polar's
 // clock at which it happened, give or take the second to which the header Date is cut.
 func TestClocksDiffer(t *testing.T) {

@@ -423,6 +423,39 @@ func TestRefusalWithoutPlace(t *testing.T) {
 	}
 }
 
+// Whatever a refusal says, each event is either sent in the end or given to OnRejected, and nothing is lost or counted twice.
+func TestAnyRefusal(t *testing.T) {
+	for _, body := range []string{
+		`{"error":"RequestValidationError","detail":[{"type":"x","loc":["body","events",1,"EventCreateCustomer","timestamp"],"msg":"m"}]}`,
+		`{"error":"X","detail":[{"loc":["body","events",-1]},{"loc":["body","events",99,"a"]},{"loc":["body","events","1"]},{"loc":["body","events",1.5]},{"loc":[]},{}]}`,
+		`{"error":"X","detail":[{"loc":["body","events",4]},{"loc":["body","events",0,"EventCreateCustomer","customer_id"],"type":"missing"}]}`,
+		`{"error":"X","detail":"x"}`, `{"error":"X"}`, `{"detail":[]}`, `[]`, `null`, `<html>`, ``,
+	} {
+		for _, status := range []int{300, 301, 307, 400, 401, 402, 403, 404, 405, 408, 409, 410, 411, 413, 418, 421, 422, 425, 429, 431, 499, 500, 502, 503, 504, 529, 599} {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFaultServer()
+				refusals := 0
+				s.before = func(*http.Request) (*http.Response, error) {
+					if refusals++; refusals > 6 {
+						return nil, nil
+					}
+					return answer(status, http.Header{"Content-Type": {"application/json"}}, body), nil
+				}
+				rejected := map[int]int{}
+				i := newIngester(t, s, WithConcurrency(1), OnRejected(func(r *RejectedError) {
+					seq, _ := r.Event.Metadata.Int("seq")
+					rejected[int(seq)]++
+				}))
+				track(t, i, 0, 5)
+				require.NoError(t, i.Close(t.Context()))
+				for seq := range 5 {
+					require.Equal(t, 1, s.counted[seq]+rejected[seq], "%d %s: event %d", status, body, seq)
+				}
+			})
+		}
+	}
+}
+
 // poisoned answers requests whose body contains text.
 func poisoned(text string, refusal func() *http.Response) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {

@@ -397,9 +397,12 @@ func (t *tokens) take(m *llmMessage) {
 	}
 }
 
+// maxTokens is more than any call takes: what is larger is no count.
+const maxTokens = 1 << 40
+
 func (t *tokens) set(to *int, values ...*int) {
 	for _, v := range values {
-		if v != nil && *v >= 0 {
+		if v != nil && *v >= 0 && *v <= maxTokens {
 			*to = *v
 			t.any = t.any || *v > 0
 		}

@@ -218,7 +218,7 @@ func OnError(f func(error)) Option {
 // The methods may be called at the same time.
 type Journal interface {
 	// Append stores a record, and returns its position once the record is as safe as the journal promises. It does not
-	// keep the slice.
+	// keep the slice. A record for which it returned an error must not come back in Replay, as far as that can be helped.
 	Append(record []byte) (position uint64, err error)
 	// Done says that the records at the positions are no longer needed.
 	Done(positions []uint64) error
