@@ -298,6 +298,37 @@ func end(file *ast.File) string {
 	return b.String() + "return nil\n}\n"
 }
 
+// Readers find every guide and every example.
+func TestIndexes(t *testing.T) {
+	t.Parallel()
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	readme, index := read("README.md"), read("docs/README.md")
+	for _, name := range documents(t) {
+		guide := filepath.Base(name)
+		if filepath.Base(filepath.Dir(name)) != "docs" || guide == "README.md" {
+			continue
+		}
+		if !strings.Contains(readme, "](docs/"+guide+")") || !strings.Contains(index, "]("+guide+")") {
+			t.Errorf("README.md and docs/README.md do not both list docs/%s", guide)
+		}
+	}
+	examples, err := filepath.Glob(filepath.Join(root, "examples", "*", "main.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range examples {
+		if example := filepath.Base(filepath.Dir(name)); !strings.Contains(readme, "\n| `"+example+"` |") {
+			t.Errorf("README.md does not list the example %s", example)
+		}
+	}
+}
+
 // Every link within the repository leads to a file that is there, and to a heading in it.
 func TestLinks(t *testing.T) {
 	t.Parallel()
