@@ -4,7 +4,7 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer ing.Close(ctx) // sends what is left; the context limits for how long
+//	defer ing.Close(closing) // sends what is left, until the context closing ends: not the program's own, which is over by then
 //
 //	err = ing.Track(models.EventCreate{
 //		Name:               "api.request",
