@@ -72,7 +72,7 @@ func (s *CustomerService) DeleteByExternalID(ctx context.Context, externalID str
 	return exec(ctx, s.core, &request{op: "customers:delete_external", method: http.MethodDelete, route: "/v1/customers/external/{external_id}", path: []string{externalID}, query: params, opts: opts})
 }
 
-// Export streams the customers as CSV. The caller closes the reader.
+// Export streams the customers as CSV. The caller closes the reader. ExportRows reads it into typed rows.
 //
 // GET /v1/customers/export. Scope: customers:read or customers:write.
 func (s *CustomerService) Export(ctx context.Context, params *CustomerExportParams, opts ...CallOption) (io.ReadCloser, error) {

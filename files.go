@@ -29,8 +29,9 @@ func (s *FileService) All(ctx context.Context, params *FileListParams, opts ...C
 
 // Create announces a file and returns the addresses to upload its parts to.
 //
-// The bytes do not pass through this call. PUT each part to its URL with exactly its headers and without the Polar
-// token, keep the ETag of each answer, then call CompleteUpload. The addresses are valid for one hour.
+// Upload does this and all that follows. The bytes do not pass through this call: PUT each part to its URL with
+// exactly its headers and without the Polar token, keep the ETag of each answer, then call CompleteUpload. The
+// addresses are valid for one hour.
 //
 // POST /v1/files/. Scope: files:write.
 func (s *FileService) Create(ctx context.Context, body models.FileCreate, opts ...CallOption) (*models.FileUpload, error) {

@@ -121,7 +121,8 @@ var (
 )
 
 // Upload uploads a file: it reads the content once for its checksums, announces the file, sends its parts to the storage, several
-// at a time, and has them put together. The bytes go directly to the storage, without the token.
+// at a time, and has them put together. The parts go directly to the storage, through the Transport of [WithHTTPClient] but
+// without the token, the headers and the middleware of the client.
 //
 // A part that fails is sent again as often as the client's [RetryPolicy] says; the client's time limit for attempts does
 // not count here, but an exchange in which nothing has moved for a minute is broken off. When the upload fails all the same, the error is an
@@ -174,6 +175,9 @@ func (s *FileService) UploadFile(ctx context.Context, path string, upload Upload
 }
 
 func (s *FileService) upload(ctx context.Context, upload Upload, opts []CallOption) (*models.File, error) {
+	if ctx == nil {
+		return nil, errNoContext
+	}
 	limit, err := upload.check()
 	if err != nil {
 		return nil, err

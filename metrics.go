@@ -37,7 +37,8 @@ func (s *MetricService) DeleteDashboard(ctx context.Context, id string, opts ...
 	return exec(ctx, s.core, &request{op: "metrics:delete_dashboard", method: http.MethodDelete, route: "/v1/metrics/dashboards/{id}", path: []string{id}, opts: opts})
 }
 
-// Export returns the same figures as Get as a CSV file, one line per interval. Close the reader.
+// Export returns the same figures as Get as a CSV file, one line per interval. Close the reader. ExportRows reads
+// it into typed rows.
 //
 // GET /v1/metrics/export. Scope: metrics:read.
 func (s *MetricService) Export(ctx context.Context, params MetricExportParams, opts ...CallOption) (io.ReadCloser, error) {

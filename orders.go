@@ -53,7 +53,7 @@ func (s *OrderService) Update(ctx context.Context, id string, body models.OrderU
 	return do[models.Order](ctx, s.core, &request{op: "orders:update", method: http.MethodPatch, route: "/v1/orders/{id}", path: []string{id}, body: body, opts: opts})
 }
 
-// Export streams the orders as CSV. The caller closes the reader.
+// Export streams the orders as CSV. The caller closes the reader. ExportRows reads it into typed rows.
 //
 // GET /v1/orders/export. Scope: orders:read.
 func (s *OrderService) Export(ctx context.Context, params *OrderExportParams, opts ...CallOption) (io.ReadCloser, error) {

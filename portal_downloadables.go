@@ -15,7 +15,8 @@ type PortalDownloadableService struct{ core *core }
 
 // List lists the files of the benefits granted to the customer, with links for the download.
 //
-// The links expire after a short time. List again rather than store them.
+// The links expire after a short time: list again rather than store them. DownloadFile fetches one and checks what
+// came.
 //
 // GET /v1/customer-portal/downloadables/. Scope: customer_portal:read or customer_portal:write.
 func (s *PortalDownloadableService) List(ctx context.Context, params *PortalDownloadableListParams, opts ...CallOption) (*Page[models.Downloadable], error) {

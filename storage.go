@@ -262,7 +262,10 @@ func (c *core) download(ctx context.Context, call string, d *download, address s
 		return errZeroClient
 	}
 	fail := func(err error) error { return &callError{call: call, err: err} }
-	if isNil(d.w) {
+	switch {
+	case ctx == nil:
+		return fail(errNoContext)
+	case isNil(d.w):
 		return fail(errors.New("the writer is nil"))
 	}
 	s, err := c.storage(opts)
@@ -314,8 +317,11 @@ func (s *storage) fetch(ctx context.Context, d *download) error {
 	case resp.StatusCode != http.StatusOK:
 		return refusal(resp)
 	}
-	if d.etag == "" && strings.HasPrefix(resp.Header.Get("ETag"), `"`) { // a weak one says nothing about bytes
-		d.etag = resp.Header.Get("ETag")
+	if etag := resp.Header.Get("ETag"); strings.HasPrefix(etag, `"`) { // a weak one says nothing about bytes
+		if d.etag != "" && d.etag != etag {
+			return &finalError{&classError{class: ErrChecksum, text: "the file was replaced while it came"}}
+		}
+		d.etag = etag
 	}
 	buf := make([]byte, 32<<10)
 	for {
@@ -334,14 +340,14 @@ func (s *storage) fetch(ctx context.Context, d *download) error {
 			d.done += int64(len(fresh))
 		}
 		switch {
-		case err == io.EOF && d.done < d.size:
-			return &finalError{&classError{class: ErrChecksum, text: fmt.Sprintf("the content ended after %d of the %d bytes of the file", d.done, d.size)}}
-		case err == io.EOF:
+		case err == nil:
+		case d.done == d.size:
 			return nil
-		case err != nil:
-			if cause := context.Cause(ctx); cause != nil {
-				return cause
-			}
+		case err == io.EOF:
+			return &finalError{&classError{class: ErrChecksum, text: fmt.Sprintf("the content ended after %d of the %d bytes of the file", d.done, d.size)}}
+		case ctx.Err() != nil:
+			return ended(ctx)
+		default:
 			return err
 		}
 	}

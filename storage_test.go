@@ -110,6 +110,57 @@ func TestDownloadStandsStill(t *testing.T) {
 	})
 }
 
+// TestDownloadOfAFileThatIsReplaced gets the second half of another file, of which nothing but the ETag tells.
+func TestDownloadOfAFileThatIsReplaced(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		attempts := 0
+		s := storageOf(func(r *http.Request) (*http.Response, error) {
+			attempts++
+			if attempts == 1 {
+				return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"one"`}}, Body: io.NopCloser(io.MultiReader(strings.NewReader("01234"), iotestErr{io.ErrUnexpectedEOF}))}, nil
+			}
+			assert.Equal(t, `"one"`, r.Header.Get("If-Range"))
+			return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"two"`}}, Body: io.NopCloser(strings.NewReader("abcdefghij"))}, nil
+		})
+		u, err := s.address("https://storage.test/file")
+		require.NoError(t, err)
+		var got bytes.Buffer
+		err = s.get(t.Context(), &download{url: u, size: 10, w: &got})
+		require.ErrorIs(t, err, ErrChecksum)
+		require.EqualError(t, err, "the file was replaced while it came")
+		assert.Equal(t, "01234", got.String())
+	})
+}
+
+// TestDownloadThatBreaksAtItsEnd has everything when the connection breaks.
+func TestDownloadThatBreaksAtItsEnd(t *testing.T) {
+	t.Parallel()
+	attempts := 0
+	s := storageOf(func(*http.Request) (*http.Response, error) {
+		attempts++
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(io.MultiReader(strings.NewReader("0123456789"), iotestErr{io.ErrUnexpectedEOF}))}, nil
+	})
+	u, err := s.address("https://storage.test/file")
+	require.NoError(t, err)
+	require.NoError(t, s.get(t.Context(), &download{url: u, size: 10, w: io.Discard}))
+	assert.Equal(t, 1, attempts)
+}
+
+func TestFilesWithoutAContext(t *testing.T) {
+	t.Parallel()
+	client, err := New(Token(testToken))
+	require.NoError(t, err)
+	portal, err := NewPortal(Anonymous)
+	require.NoError(t, err)
+	//lint:ignore SA1012 the test is about a nil context
+	_, err = client.Files.Upload(nil, Upload{Name: "a", Service: models.FileServiceDownloadable, Content: strings.NewReader("x")})
+	require.EqualError(t, err, "polar: files:upload: context is nil: pass context.Background() if there is no other")
+	//lint:ignore SA1012 the test is about a nil context
+	err = portal.Downloadables.Download(nil, models.FileDownload{}, io.Discard)
+	require.ErrorContains(t, err, "context is nil")
+}
+
 // stuck is a body that stops in the middle.
 type stuck struct {
 	io.Reader

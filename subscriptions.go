@@ -65,7 +65,7 @@ func (s *SubscriptionService) Update(ctx context.Context, id string, body models
 	return do[models.Subscription](ctx, s.core, &request{op: "subscriptions:update", method: http.MethodPatch, route: "/v1/subscriptions/{id}", path: []string{id}, body: body, opts: opts})
 }
 
-// Export streams the subscriptions as CSV. The caller closes the reader.
+// Export streams the subscriptions as CSV. The caller closes the reader. ExportRows reads it into typed rows.
 //
 // GET /v1/subscriptions/export. Scope: subscriptions:read or subscriptions:write.
 func (s *SubscriptionService) Export(ctx context.Context, params *SubscriptionExportParams, opts ...CallOption) (io.ReadCloser, error) {

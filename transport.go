@@ -127,14 +127,12 @@ type call struct {
 
 type callKey struct{}
 
+var errNoContext = errors.New("context is nil: pass context.Background() if there is no other")
+
 func (c *call) label() string { return label(c.req.op, c.req.method, c.req.route) }
 
 func (c *call) operation() Operation {
 	return Operation{ID: c.req.op, Method: c.req.method, Route: c.req.route, Attempt: c.attempt}
-}
-
-func (c *call) errorf(format string, args ...any) error {
-	return &callError{call: c.label(), err: fmt.Errorf(format, args...)}
 }
 
 // unreadable makes the error of a success whose body is of no use. It does not wrap the errors of the decoder, which hold
@@ -152,7 +150,7 @@ func (c *core) send(ctx context.Context, r *request) (*call, *http.Response, err
 	}
 	call := &call{config: c.config, req: r}
 	if ctx == nil {
-		return nil, nil, call.errorf("context is nil: pass context.Background() if there is no other")
+		return nil, nil, &callError{call: call.label(), err: errNoContext}
 	}
 	target, body, err := c.prepare(call)
 	if err != nil {
