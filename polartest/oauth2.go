@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -369,28 +368,24 @@ func (s *Server) redirectTo(back string, add url.Values, state string) (*url.URL
 	return u, nil
 }
 
-var consentPage = template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Authorize {{.Name}}</title>
-<h1>{{.Name}} asks for access</h1>
-<ul>{{range .Scopes}}<li>{{.}}</li>{{end}}</ul>
-<form method="post">
-<button name="action" value="allow">Allow</button>
-<button name="action" value="deny">Deny</button>
-</form>
-</html>
-`))
+// consentView is the page that asks a user for access.
+type consentView struct {
+	Client        string
+	Scopes        []string
+	One           bool // the access is to one organization
+	Organizations []models.Organization
+}
 
 // serveConsent asks the user, and sends the answer to the application.
 func (s *Server) serveConsent(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	code, back, err := s.ask(q)
 	if err == nil && r.Method != http.MethodPost {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		_ = consentPage.Execute(w, struct {
-			Name   string
-			Scopes []string
-		}{code.client.m.ClientName, code.scopes})
+		view := consentView{Client: code.client.m.ClientName, Scopes: code.scopes, One: code.subType == models.OAuth2SubTypeOrganization}
+		for _, o := range s.organizations.all {
+			view.Organizations = append(view.Organizations, o.m)
+		}
+		s.showPage(w, http.StatusOK, "consent", "'none'", pageView{Title: view.Client + " asks for access", Body: view})
 		return
 	}
 	if err == nil {

@@ -122,7 +122,7 @@ func (s *Server) showPage(w http.ResponseWriter, status int, name, frames string
 	if p.Embed != nil {
 		p.Script, script = template.JS(embedScript), scriptHash()
 	}
-	p.Slim = name == "message" || name == "request" || name == "challenge"
+	p.Slim = name == "message" || name == "request" || name == "challenge" || name == "consent"
 	var out bytes.Buffer
 	if err := pageTemplates().ExecuteTemplate(&out, name, p); err != nil {
 		write(w, fmt.Errorf("polartest: the page failed: %w", err))

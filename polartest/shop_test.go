@@ -730,7 +730,8 @@ func TestOAuth2(t *testing.T) {
 	t.Run("consent in the browser", func(t *testing.T) {
 		path := "/oauth2/authorize?" + query().Encode()
 		page := send(t, srv, "GET", path, "", "")
-		assert.Contains(t, page.body, "App asks for access")
+		assert.Contains(t, page.body, "<h1>App asks for access</h1>")
+		assert.NotContains(t, page.body, "For which organization")
 		post := func(body string) url.Values {
 			a := send(t, srv, "POST", path, "", body, func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
 			require.Equal(t, 302, a.status, a.body)
@@ -835,6 +836,21 @@ func TestOAuth2(t *testing.T) {
 		got := token("grant_type", "authorization_code", "code", to.Query().Get("code"), "redirect_uri", "http://localhost:1/cb?x=1", "code_verifier", verifier).object(t, 200)
 		assert.True(t, strings.HasPrefix(got["access_token"].(string), "polar_at_o_"))
 		assert.Equal(t, srv.OrganizationID(), send(t, srv, "GET", "/v1/oauth2/userinfo", got["access_token"].(string), "").object(t, 200)["sub"])
+	})
+	t.Run("a choice of organizations", func(t *testing.T) {
+		made := send(t, srv, "POST", "/v1/organizations/", srv.UserToken(), `{"name":"Be<ta","slug":"beta"}`).object(t, 201)["id"].(string)
+		choose := func(subType, member string) map[string]any {
+			path := "/oauth2/authorize?" + query("sub_type", subType).Encode()
+			page := send(t, srv, "GET", path, "", "")
+			assert.Contains(t, page.body, `name="`+member+`" value="`+made+`">Be&lt;ta</label>`)
+			a := send(t, srv, "POST", path, "", member+"="+made+"&action=allow", func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") })
+			u, err := url.Parse(a.header.Get("Location"))
+			require.NoError(t, err)
+			got := token("grant_type", "authorization_code", "code", u.Query().Get("code"), "redirect_uri", "http://localhost:1/cb?x=1", "code_verifier", verifier).object(t, 200)
+			return form("/v1/oauth2/introspect", "token", got["access_token"].(string)).object(t, 200)
+		}
+		assert.Equal(t, []any{made}, choose("user", "organization_id")["organizations"])
+		assert.Equal(t, made, choose("organization", "sub")["sub"])
 	})
 	t.Run("the web grant", func(t *testing.T) {
 		token("grant_type", "web", "session_token", srv.UserSession()).object(t, 200)
