@@ -82,7 +82,7 @@ func render(t *template.Template, data any) (template.HTML, error) {
 func checkEmbedURL(address, what string) error {
 	u, err := url.Parse(address)
 	switch {
-	case err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || strings.ContainsFunc(address, unicode.IsSpace) || strings.Contains(address, `\`):
+	case err != nil || u.Scheme == "" || u.Hostname() == "" || u.User != nil || strings.ContainsFunc(address, unicode.IsSpace):
 		return errors.New("polarhttp: embed: the " + what + " must be absolute, such as https://buy.polar.sh/polar_cl_...")
 	case u.Scheme == "https", u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
