@@ -46,8 +46,8 @@ func NewPublisher(js jetstream.JetStream, subject string) (*Publisher, error) {
 }
 
 // Track publishes an event and returns when the stream has stored it. It is meant for [ingest.WithSink], which checks the event
-// and gives it its id. After an error, such as the end of the context, the event may be stored all the same; publishing it again with
-// the same ExternalID does not count it twice.
+// and gives it its id. After an error, such as the end of the context, the event may be stored all the same: [ingest.StoreError] has it
+// with its ExternalID, and publishing that one again does not count it twice.
 func (p *Publisher) Track(ctx context.Context, event models.EventCreate) error {
 	if event.ExternalID == nil || *event.ExternalID == "" {
 		return errors.New("nats: the event has no ExternalID: use the publisher by ingest.WithSink")
