@@ -196,6 +196,12 @@ func TestStory(t *testing.T) {
 	require.NoError(t, err)
 	assert.GreaterOrEqual(t, len(orders.Items), 2)
 
+	// with a new month of palettes
+	ada.reads("/account", 200, "<strong>0</strong> <span>of 200 palettes")
+	ada.sends("/palettes", url.Values{"word": {"fjord"}}, 200)
+	require.NoError(t, o.usage.Flush(t.Context()))
+	ada.reads("/account", 200, "<strong>1</strong> <span>of 200 palettes")
+
 	// cancelled in the portal, it goes on to the end of the period and not longer
 	portal, err := o.srv.PortalClient(user.ID)
 	require.NoError(t, err)
