@@ -519,15 +519,16 @@ func TestUploadEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	srv := polartest.NewServer(t)
 	client := connected(t, srv)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	upload := book(bytes.NewReader(bytesOf(11 * mib)))
 	upload.Progress = func(sent, _ int64) {
 		if sent > 6*mib {
-			cancel()
+			cancel(errors.New("shutting down"))
 		}
 	}
 	_, err := client.Files.Upload(ctx, upload)
 	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "shutting down")
 	failed, ok := errors.AsType[*polar.UploadError](err)
 	require.True(t, ok, err)
 	assert.Len(t, failed.State.Uploaded, 1)

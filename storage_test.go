@@ -253,6 +253,23 @@ func TestStorageAnswers(t *testing.T) {
 	}
 }
 
+// TestResumeKeepsTheStateOfTheCaller sends the first part when the second is there, so that the list of parts gets another order.
+func TestResumeKeepsTheStateOfTheCaller(t *testing.T) {
+	t.Parallel()
+	_, content := partOf("ab")
+	a, _ := partOf("a")
+	b, _ := partOf("b")
+	b.Number, b.ChunkStart, b.ChunkEnd = 2, 1, 2
+	given := &UploadState{File: models.FileUpload{ID: "f", Size: 2, Upload: models.FileUploadMultipart{Parts: []models.FileUploadPart{*a, *b}}}}
+	given.Uploaded = append(make([]models.FileUploadCompletedPart, 0, 4), models.FileUploadCompletedPart{Number: 2, ChecksumETag: `"2"`})
+	state, err := given.usable()
+	require.NoError(t, err)
+	require.NoError(t, storageOf(stored).sendParts(t.Context(), &state, content, Upload{}))
+	require.Len(t, state.Uploaded, 2)
+	assert.Equal(t, 1, state.Uploaded[0].Number, "in the order of the parts")
+	assert.Equal(t, 2, given.Uploaded[0].Number)
+}
+
 // TestUploadLeavesNoTemporaryFile spools a stream to a directory of its own, once until the end and once into a failure.
 func TestUploadLeavesNoTemporaryFile(t *testing.T) {
 	dir := t.TempDir()
