@@ -26,5 +26,6 @@
 //
 // People can buy too: a checkout's URL, and that of a customer session, are pages
 // of this server for a browser, with buttons for cards that pay, that are refused,
-// and that ask for a step at the bank.
+// and that ask for a step at the bank. The page where OAuth2 asks for consent is at
+// /oauth2/authorize, and [Server.Authorize] agrees without a browser.
 package polartest

@@ -412,25 +412,13 @@ func (s *Server) serveConsent(w http.ResponseWriter, r *http.Request) {
 }
 
 // formClient finds the client that a form names and checks its secret. A public client proves itself by sending none, not
-// even an empty one.
+// even an empty one; it cannot introspect and revoke, whose forms have to have one.
 func (c *call) formClient() (*oauthClient, error) {
 	id, _ := c.value["client_id"].(string)
 	secret, sent := c.value["client_secret"].(string)
 	x := c.srv.oauth.clients[id]
 	if x == nil || x.public() && sent || !x.public() && x.secret != secret {
 		return nil, oauthFail(http.StatusUnauthorized, "invalid_client", "The client is unknown or its secret is wrong.")
-	}
-	return x, nil
-}
-
-// secretClient is formClient for what public clients cannot do.
-func (c *call) secretClient() (*oauthClient, error) {
-	x, err := c.formClient()
-	if err == nil && x.public() {
-		err = oauthFail(http.StatusUnauthorized, "invalid_client", "A client without a secret cannot do this.")
-	}
-	if err != nil {
-		return nil, err
 	}
 	return x, nil
 }
@@ -563,7 +551,7 @@ func (s *Server) idToken(a allowed) string {
 }
 
 func introspect(c *call) (any, error) {
-	x, err := c.secretClient()
+	x, err := c.formClient()
 	if err != nil {
 		return nil, err
 	}
@@ -583,7 +571,7 @@ func introspect(c *call) (any, error) {
 
 // revokeToken answers the same whether there was such a token or not.
 func revokeToken(c *call) (any, error) {
-	x, err := c.secretClient()
+	x, err := c.formClient()
 	if err != nil {
 		return nil, err
 	}
