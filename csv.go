@@ -30,10 +30,10 @@ func (r Row) Value(column string) (string, bool) {
 	return r.values[i], true
 }
 
-// Rows reads a CSV export, such as that of [OrderService.Export], line by line as it arrives, and closes it at the end. What
-// the columns mean is known to [OrderService.ExportRows] and its like; Rows is for exports that were kept, and for texts as they stand there.
-// The first line names the columns. An error of the stream or of the format is yielded once and ends the iteration; it
-// names the line and repeats nothing of it. The export can be read only once.
+// Rows reads a CSV export, such as that of [OrderService.Export], line by line as it arrives, and closes it at the end.
+// What the columns mean is known to [OrderService.ExportRows] and its like; Rows is for exports that were kept, and for
+// texts as they stand there. The first line names the columns. An error of the stream or of the format is yielded once
+// and ends the iteration; it names the line and repeats nothing of it. The export can be read only once.
 //
 //	export, err := client.Orders.Export(ctx, nil)
 //	...

@@ -60,9 +60,10 @@ var orderExport = rowReader[OrderExportRow]{
 	row: func(r *OrderExportRow) *Row { return &r.Row },
 }
 
-// ExportRows returns an iterator over the rows of the CSV file that [OrderService.Export] streams, each one read as it arrives. It
-// starts the export when it is ranged over, and again when it is ranged over again. A failed call, a broken stream and a value that
-// cannot be read are yielded once and end the iteration; the error names line and column and does not repeat the value.
+// ExportRows returns an iterator over the rows of the CSV file that [OrderService.Export] streams, each one read as it
+// arrives. It starts the export when it is ranged over, and again when it is ranged over again. A failed call, a broken
+// stream and a value that cannot be read are yielded once and end the iteration; the error names line and column and
+// does not repeat the value.
 //
 // Scope: orders:read.
 func (s *OrderService) ExportRows(ctx context.Context, params *OrderExportParams, opts ...CallOption) iter.Seq2[*OrderExportRow, error] {

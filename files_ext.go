@@ -24,9 +24,9 @@ import (
 
 // Upload is what [FileService.Upload] uploads, and how.
 type Upload struct {
-	// Content is what the file will hold. It is read twice, once for the checksums and once to be sent: a file or
-	// anything else with a Seek method from where it stands to its end; anything else is copied before, up to 8 MiB into
-	// memory and more into a temporary file. It must not change until the upload is over.
+	// Content is what the file will hold, from where it stands to its end. It is read twice, once for the checksums and
+	// once to be sent. What has no Seek method is therefore copied: up to 8 MiB into memory, more into a temporary file.
+	// It must not change until the upload is over.
 	Content io.Reader
 	// Name is the file name that customers see, without directories.
 	Name string
@@ -44,13 +44,13 @@ type Upload struct {
 	// fields from Name to OrganizationID, and PartSize, are those of the first attempt, whatever they are now.
 	Resume *UploadState
 
-	// PartSize is the length of the parts that the content is sent in, at least 5 MiB. The default is 8 MiB. It becomes
-	// larger for content of more than 10,000 parts.
+	// PartSize is the length of the parts that the content is sent in, from 5 MiB to 5 GiB. The default is 8 MiB. It
+	// becomes larger for content of more than 10,000 parts.
 	PartSize int64
 	// Parallel is how many parts are sent at a time. The default is 4.
 	Parallel int
-	// Progress is called with the number of bytes that were handed to the network and the length of the content. The first
-	// only grows, also when a part has to be sent again. It is not called from two goroutines at a time.
+	// Progress is called with the number of bytes that were handed to the network, and the length of the content. The
+	// number only grows, also when a part has to be sent again. There is one call at a time, from several goroutines.
 	Progress func(sent, total int64)
 }
 
@@ -120,14 +120,14 @@ var (
 	}
 )
 
-// Upload uploads a file: it reads the content once for its checksums, announces the file, sends its parts to the storage, several
-// at a time, and has them put together. The parts go directly to the storage, through the Transport of [WithHTTPClient] but
-// without the token, the headers and the middleware of the client.
+// Upload uploads a file: it reads the content once for its checksums, announces the file, sends its parts to the
+// storage, several at a time, and has them put together. The parts go directly to the storage, through the Transport of
+// [WithHTTPClient] but without the token, the headers and the middleware of the client.
 //
-// A part that fails is sent again as often as the client's [RetryPolicy] says; the client's time limit for attempts does
-// not count here, but an exchange in which nothing has moved for a minute is broken off. When the upload fails all the same, the error is an
-// [*UploadError] with which another call sends only what is missing, within the hour that the addresses are valid. Starting
-// from the beginning is harmless, too: a file that was never completed is not listed.
+// A part that fails is sent again as often as the client's [RetryPolicy] says; the client's time limit for attempts
+// does not count here, but an exchange in which nothing has moved for a minute is broken off. When the upload fails all
+// the same, the error is an [*UploadError] with which another call sends only what is missing, within the hour that the
+// addresses are valid. Starting from the beginning is harmless, too: a file that was never completed is not listed.
 //
 //	file, err := client.Files.Upload(ctx, upload)
 //	if e, ok := errors.AsType[*polar.UploadError](err); ok {
@@ -304,8 +304,8 @@ func (s *UploadState) usable() (UploadState, error) {
 	return UploadState{File: s.File, Uploaded: slices.Clone(s.Uploaded)}, nil
 }
 
-// sendParts sends the parts that are not there, and notes those that it has sent in state. The first one that cannot be sent ends the
-// others.
+// sendParts sends the parts that are not there, and notes those that it has sent in state. The first one that cannot be
+// sent ends the others.
 func (s *storage) sendParts(parent context.Context, state *UploadState, content *content, upload Upload) error {
 	progress := &progress{report: upload.Progress, total: content.size}
 	there := map[int]bool{}
@@ -382,8 +382,8 @@ func (s *storage) sendPart(ctx context.Context, part *models.FileUploadPart, con
 	return etag, err
 }
 
-// complete has the parts put together. An answer that was lost, now or in the attempt that is resumed, is made up for by looking whether the
-// file is there.
+// complete has the parts put together. An answer that was lost, now or in the attempt that is resumed, is made up for
+// by looking whether the file is there.
 func (s *FileService) complete(ctx context.Context, state UploadState, first bool, opts []CallOption) (*models.File, error) {
 	if !first {
 		if file, err := s.find(ctx, state.File.ID, opts); file != nil || err != nil {
@@ -571,8 +571,8 @@ func (c *content) cut(ctx context.Context, partSize int64) (parts []models.FileC
 	return parts, encode(all), nil
 }
 
-// partBounds divides size bytes into parts of partSize, or of as many MiB as it takes to have no more than maxParts. The second
-// bound is just behind the part. Nothing is one part, too.
+// partBounds divides size bytes into parts of partSize, or of as many MiB as it takes to have no more than maxParts.
+// The second bound is just behind the part. Nothing is one part, too.
 func partBounds(size, partSize int64) (bounds [][2]int64) {
 	if size > partSize*maxParts {
 		partSize = (size/maxParts>>20 + 1) << 20
@@ -585,8 +585,9 @@ func partBounds(size, partSize int64) (bounds [][2]int64) {
 
 func encode(sum hash.Hash) string { return base64.StdEncoding.EncodeToString(sum.Sum(nil)) }
 
-// Download writes the content of a file that is public to w, as [PortalDownloadableService.Download] does: pictures of products and
-// the organization's logo, which have a PublicURL. Files that customers buy can be downloaded by them only.
+// Download writes the content of a file that is public to w, as [PortalDownloadableService.Download] does: pictures of
+// products and the organization's logo, which have a PublicURL. Files that customers buy can be downloaded by them
+// only.
 //
 // Errors: [ErrChecksum].
 func (s *FileService) Download(ctx context.Context, file models.File, w io.Writer, opts ...CallOption) error {

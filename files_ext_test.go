@@ -176,7 +176,12 @@ func onlyFile(t *testing.T, path string) {
 func TestUploadOfSmallFiles(t *testing.T) {
 	t.Parallel()
 	srv := polartest.NewServer(t)
-	client := connected(t, srv)
+	client := connected(t, srv, polar.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return transportFunc(func(r *http.Request) (*http.Response, error) {
+			assert.True(t, strings.HasPrefix(r.URL.Path, "/v1/"), "middleware is for the API")
+			return next.RoundTrip(r)
+		})
+	}))
 	dir := t.TempDir()
 	for name, content := range map[string]string{"empty.txt": "", "note.txt": "hello", "nothing.unknown-type": "x"} {
 		path := filepath.Join(dir, name)

@@ -13,8 +13,9 @@ import (
 // differ, the error matches [ErrChecksum], and what w has got must not be used; [PortalDownloadableService.DownloadFile]
 // sees to that on its own.
 //
-// The file is one that [PortalDownloadableService.List] has just returned: its address works for an hour, after which the error matches
-// [ErrExpired]. No token is sent to it. When the connection breaks, the rest is asked for, as often as the client's
+// The file is one that [PortalDownloadableService.List] has just returned: its address works for an hour, after which
+// the error matches [ErrExpired]. It is asked through the Transport of [WithHTTPClient] but without the token, the
+// headers and the middleware of the client. When the connection breaks, the rest is asked for, as often as the client's
 // [RetryPolicy] says, counted from the last byte that came.
 //
 // Errors: [ErrChecksum], [ErrExpired].
@@ -22,8 +23,8 @@ func (s *PortalDownloadableService) Download(ctx context.Context, file models.Fi
 	return s.core.download(ctx, "customer_portal:downloadables:download", &download{headers: file.Download.Headers, size: file.Size, w: w}, file.Download.URL, file.ChecksumSHA256Base64, opts)
 }
 
-// DownloadFile writes the content of a file to path, as [PortalDownloadableService.Download] does. There is nothing at path, or what was there
-// before, until the whole content has come and is right.
+// DownloadFile writes the content of a file to path, as [PortalDownloadableService.Download] does. There is nothing at
+// path, or what was there before, until the whole content has come and is right.
 //
 // The name of the file was chosen by the merchant: use no more of it than its last element, or a name of your own.
 //

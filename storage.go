@@ -57,8 +57,8 @@ func (s *storage) address(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// repeat tries until it works, as often and with the pauses that the retry policy says. When an attempt has moved on before it
-// failed, the counting begins anew.
+// repeat tries until it works, as often and with the pauses that the retry policy says. When an attempt has moved on
+// before it failed, the counting begins anew.
 func (s *storage) repeat(ctx context.Context, try func() (moved bool, err error)) error {
 	for attempt := 1; ; attempt++ {
 		moved, err := try()
@@ -116,7 +116,8 @@ func watch(parent context.Context) (ctx context.Context, moved, done func()) {
 	}
 }
 
-// roundTrip sends a request as it is. It is no http.Client's, which would follow redirects, add a Referer, and repeat addresses in errors.
+// roundTrip sends a request as it is. It is no http.Client's, which would follow redirects, add a Referer, and repeat
+// addresses in errors.
 func (s *storage) roundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := s.transport.RoundTrip(req)
 	switch {
@@ -181,8 +182,8 @@ func (s *storage) put(ctx context.Context, part *models.FileUploadPart, body *pa
 	return etag, nil
 }
 
-// partBody is the body of one attempt to send a part. It keeps the last bytes back when the content is not the one that was announced, so that
-// the storage never gets a whole part that is wrong.
+// partBody is the body of one attempt to send a part. It keeps the last bytes back when the content is not the one that
+// was announced, so that the storage never gets a whole part that is wrong.
 type partBody struct {
 	moved    func()          // something was read
 	progress func(int) error // so many bytes were read
