@@ -49,7 +49,7 @@ func check(ctx context.Context, w io.Writer, base string, buy bool) error {
 			{"pays", func() error { return v.post("", url.Values{"action": {"pay"}, "address.country": {"FR"}}) }, "Your plan is active"},
 			{"makes a palette", func() error { return v.post("/palettes", url.Values{"word": {"lagoon"}}) }, "lagoon"},
 			{"looks at the account", func() error { return v.get("/account") }, "Active"},
-			{"gets an invoice", func() error { return v.post(v.find(`action="(/orders/[^"]+/invoice)"`), nil) }, "%PDF"},
+			{"gets an invoice as PDF", func() error { return v.post(v.find(`action="(/orders/[^"]+/invoice)"`), nil) }, "%PDF"},
 			{"goes back to the account", func() error { return v.get(v.base + "/account") }, "Payments"},
 			{"opens the billing portal", func() error { return v.post("/portal", nil) }, "ada@example.com"},
 			{"sees what Polar has told the shop", func() error { return v.get(v.base + "/webhooks") }, "customer.state_changed"},
@@ -67,7 +67,7 @@ func check(ctx context.Context, w io.Writer, base string, buy bool) error {
 		if !strings.Contains(v.body, step.want) {
 			return fmt.Errorf("the visitor %s: the page at %s (status %d) does not say %q", step.does, v.at.Path, v.status, step.want)
 		}
-		fmt.Fprintf(w, "A visitor %s: %d %s\n", step.does, v.status, v.title())
+		fmt.Fprintln(w, strings.TrimSpace(fmt.Sprintf("A visitor %s: %d %s", step.does, v.status, v.title())))
 	}
 	return nil
 }
