@@ -128,14 +128,17 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 	err = serve(ctx, cfg.Addr, service.handler(), use)
 	// From here on nothing is tracked any more. What waits is sent, if Polar can be reached in this time; a service that must not lose
 	// what is left then uses ingest.WithJournal.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	ctx = context.WithoutCancel(ctx)
+	closing, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if err := errors.Join(err, ing.Close(ctx)); err != nil {
+	if err := errors.Join(err, ing.Close(closing)); err != nil {
 		return err
 	}
 	stats := ing.Stats()
 	say("%d events were sent in %d requests.", stats.Sent, stats.Requests)
 
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	if err := showUsage(ctx, say, client, product); err != nil { // the sandbox needs some seconds to count
 		return err
 	}
