@@ -37,7 +37,7 @@ func TestWrongFacts(t *testing.T) {
 		{"operations", `"op":"refunds:list","param":"order_id"`, `"op":"refunds:list","param":"order"`, "refunds:list: query order: polar.RefundListParams has it, the description does not"},
 		{"operations", `"op":"refunds:create","method":"POST"`, `"op":"refunds:create","method":"PUT"`, "PUT /v1/refunds/ is no operation"},
 		{"operations", `"op":"orders:get","method":"GET","path":"/v1/orders/{id}","group":"orders","name":"get","auth":["oidc","pat","oat"],`, `"op":"orders:get","method":"GET","path":"/v1/orders/{id}","group":"orders","name":"get",`, "orders:get: header Authorization: is not the token"},
-		{"operations", `"body":"OrderFinalize","bodyOpt":true`, `"body":"OrderFinalize"`, "required is false"},
+		{"operations", `"body":"MeterUpdate"`, `"body":"MeterUpdate","bodyOpt":true`, "required is true"},
 	}
 
 	root, err := filepath.Abs(filepath.Join("..", ".."))
