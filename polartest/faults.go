@@ -105,7 +105,14 @@ type plannedFault struct {
 // description) run into a fault; an empty operation means any request, a negative count all
 // of them until [Server.Heal]. Faults of the same operation take their turns in the order in
 // which they were planned.
+// An operation that does not exist fails the test of [NewServer]; a server of [Start] ignores it.
 func (s *Server) Break(operation string, count int, f Fault) {
+	if s.test != nil {
+		s.test.Helper()
+		if operation != "" && operation != storageUpload.id && operation != storageDownload.id && s.table.ops[operation] == nil {
+			s.test.Fatalf("polartest: Break: there is no operation %q", operation)
+		}
+	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.list = append(s.faults.list, &plannedFault{operation, count, f})

@@ -2,6 +2,7 @@ package polartest_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -126,4 +127,24 @@ func TestRateLimits(t *testing.T) {
 	assert.Equal(t, "30", a.header.Get("Retry-After"))
 	s.srv.Advance(30 * time.Second)
 	assert.Equal(t, 404, public(validate).status)
+}
+
+// strictTest notes that a test was ended.
+type strictTest struct {
+	testing.TB
+	said string
+}
+
+func (t *strictTest) Fatalf(format string, args ...any) { t.said = fmt.Sprintf(format, args...) }
+
+func TestBreakUnknownOperation(t *testing.T) {
+	t.Parallel()
+	strict := &strictTest{TB: t}
+	srv := polartest.NewServer(strict)
+	for _, known := range []string{"", "orders:get", "storage:upload", "storage:download"} {
+		srv.Break(known, 1, polartest.Reset())
+		assert.Empty(t, strict.said)
+	}
+	srv.Break("orders:gte", 1, polartest.Reset())
+	assert.Contains(t, strict.said, `"orders:gte"`)
 }

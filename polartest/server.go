@@ -26,6 +26,7 @@ type Server struct {
 	// URL is the base URL of the API, for polar.WithBaseURL.
 	URL string
 
+	test   TB // nil: started by a program
 	config *config
 	table  *table
 	faults faults
@@ -54,6 +55,7 @@ func NewServer(t TB, opts ...Option) *Server {
 		t.Fatalf("%v", err)
 		return nil
 	}
+	s.test = t
 	t.Cleanup(s.Close)
 	return s
 }
