@@ -33,7 +33,7 @@ func poll[T any](ctx context.Context, op, what string, ask func() (v *T, done bo
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			err := context.Cause(ctx)
+			err := ended(ctx)
 			return nil, &callError{call: op, text: what + " in time: " + oneLine(err.Error(), maxErrorText), err: err}
 		}
 	}

@@ -2,6 +2,7 @@ package polar_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -112,6 +113,25 @@ func TestReceiptThatIsNeverReady(t *testing.T) {
 		_, err = client.Orders.WaitForReceipt(ctx, "ord_1")
 		require.ErrorIs(t, err, context.Canceled)
 		assert.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+// What ended the context is in the error beside how it ended, which callers ask for.
+func TestWaitEndsWithACauseOfItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, err := polar.New(polar.Token("polar_oat_example"), polar.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
+			return roundTrip(func(r *http.Request) (*http.Response, error) {
+				body := io.NopCloser(strings.NewReader(`{"id":"chk_1","status":"open"}`))
+				return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: r}, nil
+			})
+		}))
+		require.NoError(t, err)
+		impatient := errors.New("nobody waits longer")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, impatient)
+		defer cancel()
+		_, err = client.Checkouts.Wait(ctx, "chk_1")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, impatient)
 	})
 }
 

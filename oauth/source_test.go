@@ -123,6 +123,27 @@ func TestCallerLeaves(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+// TestContextWithACause shows how a context ended beside why, both while a renewal is waited for and before.
+func TestContextWithACause(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, nil)
+	store := &notes{token: *a.signIn(t)}
+	src := a.source(t, store)
+	a.srv.Advance(tenDays)
+	left := errors.New("the visitor has left")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	saved := make(chan struct{})
+	store.onSave = func(oauth.Token) { cancel(left); <-saved }
+	for range 2 {
+		_, err := src.Token(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, left)
+	}
+	close(saved)
+	_, err := src.Token(t.Context())
+	require.NoError(t, err)
+}
+
 // TestRevoked needs the user, says so through the API client, and does not ask Polar again.
 func TestRevoked(t *testing.T) {
 	t.Parallel()
