@@ -242,6 +242,9 @@ func (c *Client) known(s *state, v *models.ValidatedLicenseKey, err error) (Resu
 // one, so that a store that fails costs nothing and a crash or a lost answer leaves the key usable.
 func (c *Client) activate(ctx context.Context, s, old *state, v *models.ValidatedLicenseKey) error {
 	before, missing := c.store.Load()
+	if missing != nil && !errors.Is(missing, fs.ErrNotExist) {
+		return fail(ErrStore, "", missing) // or what is there would be deleted below
+	}
 	s.confirm(v, c.digest, c.clock())
 	if err := c.put(s); err != nil {
 		return err
@@ -502,7 +505,11 @@ func (c *Client) acquire(ctx context.Context) error {
 	case c.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err, cause := ctx.Err(), context.Cause(ctx)
+		if errors.Is(cause, err) {
+			return cause
+		}
+		return fmt.Errorf("%w: %w", err, cause)
 	}
 }
 

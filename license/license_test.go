@@ -920,10 +920,12 @@ func TestStorm(t *testing.T) {
 	wg.Go(func() { assert.Equal(t, license.StatusValid, slow.Check(t.Context()).Status) })
 	<-asked
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("no time"))
+	hurry := errors.New("no time")
+	cancel(hurry)
 	r := slow.Check(ctx)
 	assert.Equal(t, license.StatusValidOffline, r.Status, "who cannot wait gets what is known")
-	require.EqualError(t, r.Err, "no time")
+	require.ErrorIs(t, r.Err, context.Canceled)
+	require.ErrorIs(t, r.Err, hurry)
 	r = s.program().Check(t.Context())
 	assert.Equal(t, license.StatusValidOffline, r.Status, "another process does not ask while this one does")
 	close(answer)
@@ -964,6 +966,31 @@ func TestDeadline(t *testing.T) {
 	r := c.Check(ctx)
 	assert.Equal(t, license.StatusValidOffline, r.Status)
 	require.ErrorIs(t, r.Err, context.Canceled)
+}
+
+// While another call asks Polar, the deadline of this one ends the waiting, with the cause that its context has.
+func TestDeadlineWhileWaiting(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, twoMachines)
+	asking, answer := make(chan struct{}), make(chan struct{})
+	c := s.program(license.WithClientOptions(polar.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			close(asking)
+			<-answer
+			return next.RoundTrip(r)
+		})
+	})))
+	done := make(chan error)
+	go func() { _, err := c.Activate(t.Context(), "POLAR-NONE"); done <- err }()
+	<-asking
+	closed := errors.New("the window was closed")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(closed)
+	_, err := c.Use(ctx, 1)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, closed)
+	close(answer)
+	require.ErrorIs(t, <-done, license.ErrInvalid)
 }
 
 // Something on the way that answers 200 to everything, such as the sign-in page of a hotel.
@@ -1111,6 +1138,57 @@ func TestStoreFails(t *testing.T) {
 	require.ErrorIs(t, err, license.ErrStore)
 	require.ErrorIs(t, c.Deactivate(t.Context()), license.ErrStore)
 	assert.Len(t, s.activations(), 1)
+}
+
+// A store that cannot be read for a moment keeps what is in it.
+func TestStoreFailsToLoad(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, twoMachines)
+	s.activated()
+	p, b := s.sell("Editor Pro", models.BenefitLicenseKeysCreateProperties{Activations: &models.BenefitLicenseKeyActivations{Limit: 1}})
+	other := s.grant(p.ID, b)
+	_, err := s.program(license.WithStore(&memory{})).Activate(t.Context(), other.Key)
+	require.NoError(t, err, "which uses up what there is")
+	before, locked, n := bytes.Clone(s.store.data), errors.New("locked"), 0
+	flaky := s.program(license.WithStore(loadFunc{s.store, func() error {
+		if n++; n == 2 {
+			return locked
+		}
+		return nil
+	}}))
+	_, err = flaky.Activate(t.Context(), other.Key)
+	require.Error(t, err)
+	assert.Equal(t, before, s.store.data)
+	require.ErrorIs(t, err, license.ErrStore)
+	require.ErrorIs(t, err, locked)
+}
+
+// loadFunc asks before it loads.
+type loadFunc struct {
+	license.Store
+	before func() error
+}
+
+func (s loadFunc) Load() ([]byte, error) {
+	if err := s.before(); err != nil {
+		return nil, err
+	}
+	return s.Store.Load()
+}
+
+// What the caller changes after New changes nothing.
+func TestOptionsAreCopied(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, twoMachines)
+	conditions, meta := models.Metadata{"major": 3}, models.Metadata{"channel": "beta"}
+	c := s.program(license.WithConditions(conditions), license.WithMeta(meta))
+	conditions["major"], meta["channel"] = 4, "stable"
+	_, err := c.Activate(t.Context(), s.key.Key)
+	require.NoError(t, err)
+	assert.Equal(t, license.StatusValid, s.program(license.WithConditions(models.Metadata{"major": 3})).Check(t.Context()).Status)
+	s.pass(day)
+	assert.Equal(t, license.StatusValid, s.program(license.WithConditions(models.Metadata{"major": 3})).Check(t.Context()).Status)
+	assert.Equal(t, models.Metadata{"channel": "beta"}, s.activations()[0].Meta)
 }
 
 // storeFunc asks before it saves.

@@ -3,6 +3,7 @@ package license
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -83,7 +84,7 @@ func WithConditions(conditions models.Metadata) Option {
 		if err := conditions.Validate(); err != nil {
 			return fmt.Errorf("conditions: %w", err)
 		}
-		o.conditions = conditions
+		o.conditions = maps.Clone(conditions)
 		return nil
 	}
 }
@@ -94,7 +95,7 @@ func WithMeta(meta models.Metadata) Option {
 		if err := meta.Validate(); err != nil {
 			return fmt.Errorf("meta: %w", err)
 		}
-		o.meta = meta
+		o.meta = maps.Clone(meta)
 		return nil
 	}
 }
