@@ -247,6 +247,14 @@ func TestChargeDraftThatIsNone(t *testing.T) {
 	}
 }
 
+// Programs make such errors in their own tests.
+func TestChargeErrorOfOthers(t *testing.T) {
+	t.Parallel()
+	err := error(&polar.ChargeError{OrderID: "ord_1"})
+	require.EqualError(t, err, "polar: orders:charge: order ord_1 was not charged: no cause is known")
+	require.NotErrorIs(t, err, polar.ErrOutcomeUnknown)
+}
+
 func ExampleOrderService_Charge() {
 	ctx := context.Background()
 	srv, err := polartest.Start()
@@ -263,8 +271,9 @@ func ExampleOrderService_Charge() {
 		Amount:      new(int64(1250)),
 		Description: new("Extra work in March"),
 	})
-	if failed, ok := errors.AsType[*polar.ChargeError](err); ok {
-		// Keep the id. ChargeDraft goes on with the same order, also when nobody knows whether it was charged.
+	if failed, ok := errors.AsType[*polar.ChargeError](err); ok && errors.Is(err, polar.ErrOutcomeUnknown) {
+		// Nobody knows whether it was charged. Keep the id: ChargeDraft goes on with the same order, now or later. A
+		// card that was declined is not tried again at once.
 		order, err = client.Orders.ChargeDraft(ctx, failed.OrderID, nil)
 	}
 	if err != nil {

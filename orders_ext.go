@@ -54,7 +54,11 @@ func (e *ChargeError) Error() string {
 	if e.unknown {
 		state = "may have been charged: "
 	}
-	return "polar: orders:charge: order " + oneLine(e.OrderID, 64) + " " + state + strings.TrimPrefix(e.err.Error(), "polar: ")
+	cause := "no cause is known"
+	if e.err != nil { // which a value that others made has not
+		cause = strings.TrimPrefix(e.err.Error(), "polar: ")
+	}
+	return "polar: orders:charge: order " + oneLine(e.OrderID, 64) + " " + state + cause
 }
 
 // Unwrap returns the cause.
