@@ -47,7 +47,8 @@ type Config struct {
 
 const redacted = "[REDACTED]"
 
-// Format prints the configuration without the secret, whatever the verb.
+// Format prints the configuration without the secret, whatever the verb but %p and %w: for those, which go vet reports,
+// package fmt calls no method.
 func (c Config) Format(f fmt.State, verb rune) {
 	type plain Config
 	if c.ClientSecret != "" {
