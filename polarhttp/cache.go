@@ -27,6 +27,7 @@ type known struct {
 	asOf    time.Time             // when this was so: the beginning of a call, or the time of an event
 	learned time.Time             // when it got here: the end of a call, or the arrival of an event
 	event   bool                  // from a webhook
+	made    time.Time             // when Polar made the event, by its own clock; zero for an event without a time
 	doubt   bool                  // there is something else that may be newer
 }
 
@@ -50,7 +51,7 @@ func newer(old, learned known) known {
 		return learned
 	}
 	if old.event == learned.event {
-		if old.event && learned.asOf.Before(old.asOf) {
+		if old.event && !learned.made.IsZero() && learned.made.Before(old.made) {
 			return old
 		}
 		learned.doubt = learned.event && old.doubt
@@ -133,18 +134,15 @@ func (c *cache) learn(k known, keys []Customer) {
 // is what was known before, and wait says when it makes sense to ask again.
 func (g *Gate) lookup(ctx context.Context, who Customer, need Requirement) (k known, wait time.Duration, err error) {
 	who.MemberID, who.ExternalMemberID = "", ""
-	c, now := &g.cache, g.now()
+	c := &g.cache
 	for {
 		c.mu.Lock()
 		k = c.entry(who).known
 		c.mu.Unlock()
 
+		now := g.now() // after that, or what was learned just now would be of the future
 		met := k.meets(need) // without the lock: it may be a function of the program
-		limit := need.limit(g.cacheTime)
-		if !met {
-			limit = min(limit, g.recheck)
-		}
-		if !k.doubt && k.within(limit, now) {
+		if g.decides(k, met, need, now) {
 			return k, 0, nil
 		}
 
@@ -158,7 +156,7 @@ func (g *Gate) lookup(ctx context.Context, who Customer, need Requirement) (k kn
 		if f == nil {
 			if wait, err = e.blocked(c, now); err != nil {
 				c.mu.Unlock()
-				return g.settle(k, need, now, wait, err)
+				return k, wait, err
 			}
 			f = &flight{done: make(chan struct{})}
 			e.flight = f
@@ -173,31 +171,31 @@ func (g *Gate) lookup(ctx context.Context, who Customer, need Requirement) (k kn
 	}
 }
 
+// decides tells whether what is known of a customer is new enough to let them through, or to turn them away.
+func (g *Gate) decides(k known, met bool, need Requirement, now time.Time) bool {
+	limit := need.limit(g.cacheTime)
+	if !met {
+		limit = min(limit, g.recheck)
+	}
+	return !k.doubt && k.within(limit, now)
+}
+
 // wait waits for a call. What was known before it is k.
 func (g *Gate) wait(ctx context.Context, e *entry, f *flight, k known, need Requirement) (known, time.Duration, error) {
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		err := fmt.Errorf("polarhttp: the request ended before Polar answered: %w", context.Cause(ctx))
-		return g.settle(k, need, g.now(), firstBackoff, err)
+		return k, firstBackoff, fmt.Errorf("polarhttp: the request ended before Polar answered: %w", context.Cause(ctx))
 	}
-	now, c := g.now(), &g.cache
+	c, now := &g.cache, g.now()
 	c.mu.Lock()
 	k = e.known
-	wait := e.retry.Sub(now)
+	wait, _ := e.blocked(c, now)
 	c.mu.Unlock()
-	if f.err != nil {
-		return g.settle(k, need, now, wait, f.err)
-	}
-	return k, 0, nil
-}
-
-// settle forgives an error when what is known is not older than was promised: it was only to be checked once more.
-func (g *Gate) settle(k known, need Requirement, now time.Time, wait time.Duration, err error) (known, time.Duration, error) {
-	if !k.doubt && k.within(need.limit(g.cacheTime), now) {
+	if f.err == nil || g.decides(k, k.meets(need), need, now) { // an event may have come instead
 		return k, 0, nil
 	}
-	return k, wait, err
+	return k, wait, f.err
 }
 
 // blocked returns why Polar is not to be asked now, and for how long. The lock is held.
@@ -250,7 +248,9 @@ func (c *cache) land(e *entry, f *flight, k known, err error) (failures int) {
 	f.err, e.err, e.retry = err, err, k.learned.Add(pause)
 	if refused, ok := errors.AsType[*polar.Error](err); ok && errors.Is(refused, polar.ErrRateLimited) {
 		// it counts for the token, not for the customer
-		c.paused, c.pause = k.learned.Add(min(max(pause, refused.RetryAfter), longestPause)), err
+		if until := k.learned.Add(min(max(pause, refused.RetryAfter), longestPause)); until.After(c.paused) {
+			c.paused, c.pause = until, err
+		}
 	}
 	return e.failures
 }

@@ -296,7 +296,7 @@ func (g *Gate) CustomerStateChanged(_ context.Context, e *webhooks.CustomerState
 		return errors.New("polarhttp: the event is nil")
 	}
 	state := e.Data
-	k := known{exists: true, event: true, state: &state, asOf: e.Timestamp, learned: g.now()}
+	k := known{exists: true, event: true, state: &state, asOf: e.Timestamp, made: e.Timestamp, learned: g.now()}
 	if k.asOf.IsZero() || k.asOf.After(k.learned) {
 		k.asOf = k.learned
 	}

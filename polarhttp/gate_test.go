@@ -184,7 +184,8 @@ func TestPolarUnreachable(t *testing.T) {
 				assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status, "known a moment ago")
 				assert.Equal(t, http.StatusPaymentRequired, get(h, "/", "User", "bob").status, "known a moment ago")
 				later.Add(int64(defaultRecheck))
-				assert.Equal(t, http.StatusPaymentRequired, get(h, "/", "User", "bob").status, "known within the cache time")
+				assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status, "known within the cache time")
+				assert.Equal(t, want[1], get(h, "/", "User", "bob").status, "may have bought meanwhile")
 
 				for range 2 { // at once after the failure, too
 					later.Add(int64(defaultCacheTime))
@@ -258,6 +259,7 @@ func TestRateLimitIsForAll(t *testing.T) {
 	s.srv.Break(stateCall, 1, polartest.TooManyRequests(40*time.Second))
 	got := get(h, "/", "User", "bob")
 	assert.Equal(t, http.StatusServiceUnavailable, got.status)
+	assert.Equal(t, "40", got.header.Get("Retry-After"))
 	for i := range 100 {
 		assert.Equal(t, http.StatusServiceUnavailable, get(h, "/", "User", fmt.Sprint("user", i)).status)
 	}
@@ -271,6 +273,17 @@ func TestRateLimitIsForAll(t *testing.T) {
 	s.srv.Break(stateCall, 1, polartest.BadGateway(500)) // which may be about one customer
 	assert.Equal(t, http.StatusServiceUnavailable, get(h, "/", "User", "x").status)
 	assert.Equal(t, http.StatusPaymentRequired, get(h, "/", "User", "y").status)
+}
+
+// TestShorterPause does not end a longer one: both answers came to calls that were under way at the same time.
+func TestShorterPause(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	var c cache
+	for _, wait := range []time.Duration{40 * time.Second, 0} {
+		c.land(&entry{}, &flight{done: make(chan struct{})}, known{learned: now}, &polar.Error{StatusCode: http.StatusTooManyRequests, RetryAfter: wait})
+	}
+	assert.Equal(t, 40*time.Second, c.paused.Sub(now))
 }
 
 // TestThousandRequestsOneCall opens a page a thousand times at once.
@@ -333,6 +346,7 @@ func TestNoCallForWhatIsKnownByNow(t *testing.T) {
 	h := behind(g, Satisfies(func(*models.CustomerState) bool {
 		if meanwhile {
 			meanwhile = false
+			now = now.Add(time.Millisecond)
 			_, err := g.State(t.Context(), who)
 			assert.NoError(t, err)
 		}
@@ -783,6 +797,30 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestEventsOfAClockAhead come in the wrong order, and Polar's clock is ahead of the gate's by more than they are apart.
+func TestEventsOfAClockAhead(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	g, err := NewGate(clientOf(t, func(r *http.Request) (*http.Response, error) {
+		return answer(r, 200, `{"id":"c1","external_id":"ada"}`), nil
+	}), signedIn, WithClock(func() time.Time { return now }), quiet())
+	require.NoError(t, err)
+	h := behind(g, Benefit("b1"))
+	assert.Equal(t, http.StatusPaymentRequired, get(h, "/", "User", "ada").status)
+	now = now.Add(clockSkew)
+	for _, e := range []struct {
+		made     time.Duration
+		benefits []models.CustomerStateBenefitGrant
+	}{{5 * time.Second, []models.CustomerStateBenefitGrant{{BenefitID: "b1"}}}, {4 * time.Second, nil}} {
+		require.NoError(t, g.CustomerStateChanged(t.Context(), &webhooks.CustomerStateChanged{
+			Delivery: webhooks.Delivery{Timestamp: now.Add(e.made)},
+			Data:     models.CustomerState{ID: "c1", ExternalID: new("ada"), GrantedBenefits: e.benefits},
+		}))
+		now = now.Add(time.Millisecond)
+	}
+	assert.Equal(t, http.StatusOK, get(h, "/", "User", "ada").status, "the purchase is the last that happened")
+}
+
 // TestEventDuringCall has an event arrive while a call is under way, which may or may not have seen what it tells.
 func TestEventDuringCall(t *testing.T) {
 	t.Parallel()
@@ -813,6 +851,33 @@ func TestEventDuringCall(t *testing.T) {
 		_, err = g.State(t.Context(), Customer{ExternalID: "ada"})
 		require.NoError(t, err)
 		assert.Equal(t, 2, calls, "and the next request makes sure")
+	})
+}
+
+// TestEventInsteadOfCall has an event tell what the call, which fails, does not.
+func TestEventInsteadOfCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g, err := NewGate(clientOf(t, func(r *http.Request) (*http.Response, error) {
+			if err := sleep(r.Context(), time.Second); err != nil {
+				return nil, err
+			}
+			return answer(r, 500, `{}`), nil
+		}), signedIn, WhenUnknown(Closed), quiet())
+		require.NoError(t, err)
+		var wg sync.WaitGroup
+		for _, tt := range []struct {
+			benefit string
+			status  int
+		}{{"b1", http.StatusOK}, {"b2", http.StatusPaymentRequired}} {
+			wg.Go(func() { assert.Equal(t, tt.status, get(behind(g, Benefit(tt.benefit)), "/", "User", "ada").status) })
+		}
+		time.Sleep(time.Second / 2)
+		require.NoError(t, g.CustomerStateChanged(t.Context(), &webhooks.CustomerStateChanged{
+			Delivery: webhooks.Delivery{Timestamp: time.Now()},
+			Data:     models.CustomerState{ID: "c1", ExternalID: new("ada"), GrantedBenefits: []models.CustomerStateBenefitGrant{{BenefitID: "b1"}}},
+		}))
+		wg.Wait()
 	})
 }
 
