@@ -105,7 +105,7 @@ func WithCheckoutHook(hook func(r *http.Request, c *models.CheckoutCreate) error
 //
 // Parameters:
 //
-//   - products: the id of a product; may be given several times, and the customer chooses
+//   - products: the id of a product; may be given several times, up to 50, and the customer chooses
 //   - seats: how many seats, a whole number from 1
 //   - customerEmail, customerName, customerTaxId: what is filled in for the customer
 //   - customerBillingAddress: likewise, a JSON object with line1, line2, postal_code, city, state and country
@@ -180,7 +180,7 @@ func newCheckoutConfig(client *polar.Client, opts []CheckoutOption) (*checkoutCo
 	if c.checkoutID && c.successURL == "" {
 		return nil, errors.New("polarhttp: WithCheckoutID needs WithSuccessURL")
 	}
-	if c.checkoutID || strings.Contains(strings.ToUpper(c.successURL), "%7BCHECKOUT_ID%7D") {
+	if c.checkoutID || strings.Contains(c.successURL, "%7BCHECKOUT_ID%7D") || strings.Contains(c.successURL, "%7bCHECKOUT_ID%7d") {
 		if c.successURL, err = polar.SuccessURL(c.successURL, "checkoutId"); err != nil {
 			return nil, fault(err)
 		}

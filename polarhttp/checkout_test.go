@@ -85,6 +85,7 @@ func TestParameters(t *testing.T) {
 	for name, tt := range map[string]struct{ query, want string }{
 		"one product":      {"products=" + id1, ``},
 		"empty ones":       {"products=" + id1 + "&products=&seats=&customerEmail=&metadata=&customerId=", ``},
+		"often the same":   {strings.Repeat("products="+id1+"&", maxProducts), ``},
 		"twice the same":   {"products=" + id1 + "&products=" + id1, ``},
 		"others":           {"products=" + id1 + "&utm_source=x&utm_source=y&successUrl=https://evil.example&success_url=x&returnUrl=y&amount=1", ``},
 		"seats":            {"products=" + id1 + "&seats=3", `"seats":3`},
@@ -135,6 +136,15 @@ func TestParameters(t *testing.T) {
 	assert.JSONEq(t, `{"products":["`+id1+`","`+id2+`"]}`, rec.bodies[0])
 }
 
+// manyProducts is a query with as many different products.
+func manyProducts(n int) string {
+	var q strings.Builder
+	for i := range n {
+		fmt.Fprintf(&q, "&products=zqx%d", i)
+	}
+	return q.String()[1:]
+}
+
 // TestWrongParameters are refused with the parameter's name, without what was sent, and without a call of Polar.
 func TestWrongParameters(t *testing.T) {
 	t.Parallel()
@@ -143,6 +153,7 @@ func TestWrongParameters(t *testing.T) {
 		"nothing":           {"", "products", "is missing"},
 		"empty product":     {"products=", "products", "is missing"},
 		"product":           {"products=a%00zqx", "products", "id of a product"},
+		"products":          {manyProducts(maxProducts + 1), "products", "more than 50"},
 		"seats":             {"seats=zqx", "seats", "whole number"},
 		"seats 0":           {"seats=0", "seats", "whole number"},
 		"seats below":       {"seats=-5", "seats", "whole number"},
@@ -322,6 +333,7 @@ func TestSuccessURL(t *testing.T) {
 		{"https://x.example/{CHECKOUT_ID}", "", "https://x.example/{CHECKOUT_ID}"},
 		{"https://x.example/?id=%7BCHECKOUT_ID%7D", "https://x.example/?id={CHECKOUT_ID}", "https://x.example/?id={CHECKOUT_ID}"},
 		{"https://x.example/?id=%7bCHECKOUT_ID%7d#a", "https://x.example/?id={CHECKOUT_ID}#a", "https://x.example/?id={CHECKOUT_ID}#a"},
+		{"https://x.example/?id=%7bcheckout_id%7D", "", "https://x.example/?id=%7bcheckout_id%7D&checkoutId={CHECKOUT_ID}"},
 		{"/done?a=b", "https://shop.example/done?a=b", "https://shop.example/done?a=b&checkoutId={CHECKOUT_ID}"},
 		{"/{CHECKOUT_ID}/done", "https://shop.example/{CHECKOUT_ID}/done", "https://shop.example/{CHECKOUT_ID}/done"},
 	} {

@@ -41,7 +41,10 @@ const (
 	ParameterMetadata Parameter = "metadata"
 )
 
-const paramProducts = "products"
+const (
+	paramProducts = "products"
+	maxProducts   = 50 // more than a page of choices could show
+)
 
 // A parameter puts its value into the body, or says what it wants instead. The member is what Polar calls it.
 type parameter struct {
@@ -125,6 +128,9 @@ func isTrustworthy(p Parameter) (trusted, ok bool) {
 // parseCheckout makes a checkout of the parameters of a request.
 func parseCheckout(query url.Values, trusted map[Parameter]bool) (*models.CheckoutCreate, error) {
 	c := new(models.CheckoutCreate)
+	if len(query[paramProducts]) > maxProducts {
+		return nil, refuse(paramProducts, "is given more than "+strconv.Itoa(maxProducts)+" times")
+	}
 	for _, id := range query[paramProducts] {
 		if !isPlain(id) {
 			return nil, refuse(paramProducts, "must be the id of a product")
