@@ -140,7 +140,7 @@ func (g *Gate) lookup(ctx context.Context, who Customer, need Requirement) (k kn
 		k = c.entry(who).known
 		c.mu.Unlock()
 
-		now := g.now() // after that, or what was learned just now would be of the future
+		now := g.now()       // after that, or what was learned just now would be of the future
 		met := k.meets(need) // without the lock: it may be a function of the program
 		if g.decides(k, met, need, now) {
 			return k, 0, nil

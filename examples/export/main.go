@@ -117,7 +117,7 @@ func orders(ctx context.Context, client *polar.Client, say func(string, ...any))
 	}
 	for _, currency := range slices.Sorted(maps.Keys(all)) {
 		s := all[currency]
-		say("%d orders: net %s, tax %s, in all %s, of which %s went back.", s.orders, models.FormatAmount(s.net, currency), models.FormatAmount(s.tax, currency),
+		say("Orders: %d; net %s, tax %s, in all %s, of which %s went back.", s.orders, models.FormatAmount(s.net, currency), models.FormatAmount(s.tax, currency),
 			models.FormatAmount(s.total, currency), models.FormatAmount(s.refunded, currency))
 	}
 	return nil
@@ -130,10 +130,14 @@ func subscriptions(ctx context.Context, client *polar.Client, say func(string, .
 		if err != nil {
 			return err
 		}
-		running[fmt.Sprintf("%s at %s every %d %s", row.Product, models.FormatAmount(row.Amount, row.Currency), row.RecurringIntervalCount, row.RecurringInterval)]++
+		period := string(row.RecurringInterval)
+		if n := row.RecurringIntervalCount; n > 1 {
+			period = fmt.Sprintf("%d %ss", n, period)
+		}
+		running[fmt.Sprintf("%s at %s every %s", row.Product, models.FormatAmount(row.Amount, row.Currency), period)]++
 	}
 	for _, what := range slices.Sorted(maps.Keys(running)) {
-		say("%d times %s.", running[what], what)
+		say("%d × %s.", running[what], what)
 	}
 	return nil
 }

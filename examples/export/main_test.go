@@ -18,9 +18,9 @@ func TestRun(t *testing.T) {
 	for _, want := range []string{
 		"  ACME-0001  Pro, DE: ",
 		"  ACME-0003  Handbook, DE: ",
-		"3 orders: net ",
-		"2 times Pro at ",
-		" every 3 month.\n",
+		"Orders: 3; net ",
+		"2 × Pro at ",
+		" every 3 months.\n",
 		path + " holds the orders: ",
 	} {
 		assert.Contains(t, out.String(), want)

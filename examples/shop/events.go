@@ -25,7 +25,8 @@ func (s *shop) newRouter(secret string, now func() time.Time) (*webhooks.Router,
 	}))
 	r.Use(s.received.record(r))
 
-	// What a customer may use: this is all that it takes to give and take access.
+	// What a customer may use: this is all that it takes to give and take access. A
+	// shop that delivers something for each payment does that on order.paid.
 	webhooks.On(r, s.gate.CustomerStateChanged)
 
 	// The price list.

@@ -135,7 +135,7 @@ func run(ctx context.Context, w io.Writer, cfg config) error {
 		return err
 	}
 	stats := ing.Stats()
-	say("%d events were sent in %d requests.", stats.Sent, stats.Requests)
+	say("Events sent: %d. Requests it took: %d.", stats.Sent, stats.Requests)
 
 	ctx, cancel = context.WithTimeout(ctx, time.Minute)
 	defer cancel()

@@ -35,7 +35,7 @@ func TestRun(t *testing.T) {
 			var out strings.Builder
 			require.NoError(t, run(t.Context(), &out, cfg))
 			text := regexp.MustCompile(` +`).ReplaceAllString(out.String(), " ")
-			assert.Contains(t, text, fmt.Sprintf("%d events were sent in", 2*n+1), "those of the calls and of the one that failed")
+			assert.Contains(t, text, fmt.Sprintf("Events sent: %d. Requests", 2*n+1), "those of the calls and of the one that failed")
 			billed := max(0, n-includedCalls)
 			callCents, secondCents := int64(2*billed), int64(math.Round(math.Round(seconds*10)*0.05))
 			total := fixedPrice + callCents + secondCents
