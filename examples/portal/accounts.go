@@ -12,12 +12,15 @@ import (
 const (
 	sessionCookie = "session"
 	sessionTime   = 12 * time.Hour
+	inviteTime    = time.Hour
 )
 
-// accounts knows who is signed in. People sign in with a link that works once.
+// accounts knows who is signed in. People sign in with a link that works once, for an hour. A real site has this in its
+// database.
 type accounts struct {
+	now      func() time.Time
 	mu       sync.Mutex
-	invited  map[string]string // users by code
+	invited  map[string]session // by code
 	sessions map[string]session
 }
 
@@ -27,7 +30,7 @@ type session struct {
 }
 
 func newAccounts() *accounts {
-	return &accounts{invited: map[string]string{}, sessions: map[string]session{}}
+	return &accounts{now: time.Now, invited: map[string]session{}, sessions: map[string]session{}}
 }
 
 // invite returns a code for a user to sign in with.
@@ -35,7 +38,7 @@ func (a *accounts) invite(user string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	code := rand.Text()
-	a.invited[code] = user
+	a.invited[code] = session{user, a.now().Add(inviteTime)}
 	return code
 }
 
@@ -43,13 +46,13 @@ func (a *accounts) invite(user string) string {
 func (a *accounts) signIn(w http.ResponseWriter, code string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	user, ok := a.invited[code]
-	if !ok {
+	invited := a.invited[code]
+	delete(a.invited, code)
+	if !a.now().Before(invited.until) {
 		return false
 	}
-	delete(a.invited, code)
 	id := rand.Text()
-	a.sessions[id] = session{user, time.Now().Add(sessionTime)}
+	a.sessions[id] = session{invited.user, a.now().Add(sessionTime)}
 	http.SetCookie(w, &http.Cookie{ // Secure: true where the site has https
 		Name: sessionCookie, Value: id, Path: "/", MaxAge: int(sessionTime.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
@@ -65,7 +68,7 @@ func (a *accounts) customer(r *http.Request) (polarhttp.Customer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := a.sessions[cookie.Value]
-	if !time.Now().Before(s.until) {
+	if !a.now().Before(s.until) {
 		delete(a.sessions, cookie.Value)
 		return polarhttp.Customer{}, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,6 +123,29 @@ func TestOnlyOnesOwn(t *testing.T) {
 	rec := ada.send(http.MethodPost, "/portal")
 	assert.Equal(t, http.StatusSeeOther, rec.Code)
 	assert.True(t, strings.HasPrefix(rec.Header().Get("Location"), srv.URL))
+}
+
+// Neither links nor sessions are good for ever.
+func TestSignInEnds(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	accounts := newAccounts()
+	accounts.now = func() time.Time { return now }
+	early, late := accounts.invite("ada"), accounts.invite("ada")
+	now = now.Add(inviteTime - 1)
+	rec := httptest.NewRecorder()
+	require.True(t, accounts.signIn(rec, early))
+	now = now.Add(1)
+	require.False(t, accounts.signIn(httptest.NewRecorder(), late))
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.AddCookie(rec.Result().Cookies()[0])
+	who, err := accounts.customer(r)
+	require.NoError(t, err)
+	assert.Equal(t, "ada", who.ExternalID)
+	now = now.Add(sessionTime)
+	who, err = accounts.customer(r)
+	require.NoError(t, err)
+	assert.Empty(t, who)
 }
 
 // What is not known is shown as it is, not guessed.
