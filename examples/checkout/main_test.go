@@ -161,6 +161,11 @@ func TestBuy(t *testing.T) {
 	assert.Contains(t, body, "cannot sell at the moment")
 	assert.Len(t, srv.Requests("checkouts:create"), 1, "it is not sent again")
 
+	srv.Heal()
+	status, body = send(func(*http.Request) {})
+	assert.Equal(t, http.StatusBadGateway, status, "there is no such product, which no amount mends")
+	assert.NotContains(t, body, "at least")
+
 	status, _ = send(func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") })
 	assert.Equal(t, http.StatusForbidden, status)
 	_, err = newSite(srv.Client(), &models.Product{}, "shop.example")

@@ -56,18 +56,18 @@ func (s *site) buy(w http.ResponseWriter, r *http.Request) {
 		s.show(w, http.StatusBadRequest, view{Title: s.product.Name, Form: true, Text: "Please enter an amount such as 12.50."})
 		return
 	}
+	if amount < minimum { // Polar refuses it too, but with other mistakes under the same error
+		s.show(w, http.StatusBadRequest, view{Title: s.product.Name, Form: true, Text: "Please enter at least " + models.FormatAmount(minimum, currency) + "."})
+		return
+	}
 	checkout, err := s.client.Checkouts.Create(r.Context(), models.CheckoutCreate{
 		Products:   []string{s.product.ID},
-		Amount:     &amount, // checked by Polar against the minimum of the price
+		Amount:     &amount,
 		SuccessURL: &s.successURL,
 		ReturnURL:  new(s.base + "/"),
 		Metadata:   models.Metadata{"page": "home"}, // comes back with the order
 	})
-	switch {
-	case errors.Is(err, polar.ErrValidation):
-		s.show(w, http.StatusBadRequest, view{Title: s.product.Name, Form: true, Text: "Please enter at least " + models.FormatAmount(minimum, currency) + "."})
-		return
-	case err != nil:
+	if err != nil {
 		slog.ErrorContext(r.Context(), "create a checkout", "error", err)
 		s.show(w, http.StatusBadGateway, view{Title: "Something went wrong", Text: "The shop cannot sell at the moment. Nothing was charged."})
 		return
