@@ -79,12 +79,15 @@ func WithTrustedParameters(parameters ...Parameter) CheckoutOption {
 //		if err != nil {
 //			return err
 //		}
-//		c.ExternalCustomerID = &user.ID
+//		c.ExternalCustomerID, c.CustomerEmail = &user.ID, &user.Email
 //		if slices.ContainsFunc(c.Products, func(id string) bool { return !forSale[id] }) {
 //			return &polarhttp.Refusal{Status: http.StatusBadRequest, Message: "this product is not for sale here"}
 //		}
 //		return nil
 //	})
+//
+// A customer who is new to Polar gets the e-mail address of the checkout, and whoever reads its mail can open their portal. So set
+// the address as well: a link from elsewhere could have filled in another.
 //
 // An error stops the checkout: a [*Refusal] is told to the visitor, anything else is logged and answered with 500, or with
 // whatever [WithErrorHandler] makes of it. [CheckoutURL] has no request and refuses this option.
