@@ -495,7 +495,19 @@ func TestExpiry(t *testing.T) {
 	assert.Equal(t, s.at.Add(14*day), r.Until)
 
 	s.at = start.Add(31 * day) // the computer is ahead of Polar
-	assert.Equal(t, license.StatusValid, c.Check(t.Context()).Status, "Polar's clock counts")
+	for range 3 {
+		s.asked()
+		for _, d := range []time.Duration{pause, time.Second, 3 * time.Second} {
+			s.at = s.at.Add(d)
+			r = c.Check(t.Context())
+			assert.Equal(t, license.StatusValid, r.Status, "Polar's clock counts, and not for one call only")
+			assert.Equal(t, r.CheckedAt.Add(pause), r.Until)
+		}
+		assert.Equal(t, map[string]int{"validate": 1}, s.asked())
+	}
+	s.offline()
+	s.at = s.at.Add(pause)
+	assert.Equal(t, license.StatusInvalid, c.Check(t.Context()).Status)
 }
 
 func TestClockMovedBack(t *testing.T) {

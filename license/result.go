@@ -85,10 +85,11 @@ func (c *Client) judge(s *state, now time.Time, cause error) Result {
 		doubt = s.DoubtSince.Add(c.grace)
 	}
 	over := s.ConfirmedAt.Add(c.grace)
-	expired := s.License.ExpiresAt != nil && !at.Before(*s.License.ExpiresAt)
-	if s.ConfirmedAt.Equal(now) {
-		expired = false // Polar's clock is right
+	end := s.License.ExpiresAt
+	if end != nil && !s.ConfirmedAt.Before(*end) { // Polar's clock is right, so its word counts until it can be asked again
+		end = new(s.ConfirmedAt.Add(pauseUnusable))
 	}
+	expired := end != nil && !at.Before(*end)
 	switch {
 	case s.Refused:
 		r.Status, r.Err = StatusInvalid, fail(ErrInvalid, "", cause)
@@ -120,8 +121,8 @@ func (c *Client) judge(s *state, now time.Time, cause error) Result {
 	if r.Status != StatusVersionGone {
 		r.Until = over
 	}
-	if e := s.License.ExpiresAt; e != nil && (r.Until.IsZero() || e.Before(r.Until)) {
-		r.Until = *e
+	if end != nil && (r.Until.IsZero() || end.Before(r.Until)) {
+		r.Until = *end
 	}
 	if !doubt.IsZero() {
 		if r.Until.IsZero() || doubt.Before(r.Until) {
