@@ -108,6 +108,13 @@ func New(organizationID, application string, opts ...Option) (*Client, error) {
 // when it would otherwise not be usable. So it can be called often, and an answer without asking takes no longer than
 // reading a file. The deadline of ctx limits how long Polar is waited for: when it ends, the answer is what is known.
 func (c *Client) Check(ctx context.Context) Result {
+	if len(c.busy) > 0 { // another call may wait for Polar, which one that has nothing to ask need not
+		if s, _ := c.load(); s != nil {
+			if r := c.judge(s, c.clock(), nil); r.Status == StatusValid && r.Err == nil {
+				return r
+			}
+		}
+	}
 	if err := c.acquire(ctx); err != nil {
 		s, missing := c.load()
 		if s == nil {

@@ -1005,6 +1005,35 @@ func TestDeadlineWhileWaiting(t *testing.T) {
 	require.ErrorIs(t, <-done, license.ErrInvalid)
 }
 
+// While another call waits for Polar, what is known well enough is told at once.
+func TestCheckDuringUse(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, twoMachines)
+	s.activated()
+	asking, answer := make(chan struct{}), make(chan struct{})
+	c := s.program(license.WithClientOptions(polar.WithMiddleware(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			close(asking)
+			<-answer
+			return next.RoundTrip(r)
+		})
+	})))
+	done := make(chan error)
+	go func() { _, err := c.Use(t.Context(), 1); done <- err }()
+	<-asking
+	checked := make(chan license.Result, 1)
+	go func() { checked <- c.Check(t.Context()) }()
+	select {
+	case r := <-checked:
+		assert.Equal(t, license.StatusValid, r.Status)
+		require.NoError(t, r.Err)
+	case <-time.After(5 * time.Second):
+		t.Error("it waits for the other call")
+	}
+	close(answer)
+	require.NoError(t, <-done)
+}
+
 // Something on the way that answers 200 to everything, such as the sign-in page of a hotel.
 func TestOtherAnswers(t *testing.T) {
 	t.Parallel()
