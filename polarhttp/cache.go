@@ -267,6 +267,8 @@ func (g *Gate) state(ctx context.Context, who Customer) (s *models.CustomerState
 		return nil, nil
 	case err != nil:
 		return nil, err
+	case s.ID == "":
+		return nil, errors.New("polarhttp: the answer is not the state of a customer")
 	}
 	return s, nil
 }

@@ -215,6 +215,16 @@ func TestPolarUnreachable(t *testing.T) {
 	}
 }
 
+// TestAnswerThatIsNoState comes from something that is not Polar, and does not say that anybody has nothing.
+func TestAnswerThatIsNoState(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `null`, `{"ok":true}`, `{"id":""}`, `[]`, `<html>`, ``} {
+		g, err := NewGate(clientOf(t, func(r *http.Request) (*http.Response, error) { return answer(r, 200, body), nil }), signedIn, quiet())
+		require.NoError(t, err)
+		assert.Equal(t, http.StatusServiceUnavailable, get(behind(g, Benefit("b1")), "/", "User", "ada").status, body)
+	}
+}
+
 // TestGateRecovers asks less and less often while Polar fails, and goes on when it is back.
 func TestGateRecovers(t *testing.T) {
 	t.Parallel()
