@@ -247,6 +247,36 @@ func TestChargeDraftThatIsNone(t *testing.T) {
 	}
 }
 
+// A success without a paid order, of a proxy for instance, is not taken for money: the order is looked at.
+func TestChargeDraftWithAStrangeSuccess(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{`{}`, `{"id":"ord_1","status":"pending","paid":false}`} {
+		for _, paid := range []bool{true, false} {
+			client, err := polar.New(polar.Token("polar_oat_example"), polar.WithMiddleware(func(http.RoundTripper) http.RoundTripper {
+				return roundTrip(func(r *http.Request) (*http.Response, error) {
+					body := answer
+					if paid && r.Method == http.MethodGet {
+						body = `{"id":"ord_1","status":"paid","paid":true}`
+					}
+					return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+				})
+			}))
+			require.NoError(t, err)
+			order, err := client.Orders.ChargeDraft(t.Context(), "ord_1", nil)
+			if paid {
+				require.NoError(t, err)
+				assert.True(t, order.IsPaid())
+				continue
+			}
+			require.ErrorIs(t, err, polar.ErrOutcomeUnknown, answer)
+			failed, ok := errors.AsType[*polar.ChargeError](err)
+			require.True(t, ok)
+			assert.Equal(t, "ord_1", failed.OrderID)
+			assert.ErrorContains(t, err, "order ord_1 may have been charged: orders:finalize: the order of the answer is not paid")
+		}
+	}
+}
+
 // Programs make such errors in their own tests.
 func TestChargeErrorOfOthers(t *testing.T) {
 	t.Parallel()

@@ -96,8 +96,11 @@ func (s *OrderService) Charge(ctx context.Context, body models.OrderCreate, opts
 // its cause.
 func (s *OrderService) ChargeDraft(ctx context.Context, id string, body *models.OrderFinalize, opts ...CallOption) (*models.Order, error) {
 	order, err := s.Finalize(ctx, id, body, opts...)
-	if err == nil || id == "" {
+	switch {
+	case err == nil && order.Paid, id == "":
 		return order, err
+	case err == nil: // of something else than Polar, perhaps
+		err = &callError{call: "orders:finalize", text: "the order of the answer is not paid", unknown: true}
 	}
 	failed := &ChargeError{OrderID: id, err: err, unknown: errors.Is(err, ErrOutcomeUnknown)}
 	if failed.unknown || errors.Is(err, ErrOrderNotDraft) {
