@@ -62,10 +62,10 @@ func failWith(class ErrorClass, text string, cause error) error {
 }
 
 // CallbackError is Polar's answer in a callback that brings no code: the user refused ([ErrDenied]), or the request was
-// wrong, such as a scope that the application may not ask for.
+// wrong, such as a scope that the application may not ask for. Its texts come from a URL, so escape them in a page.
 type CallbackError struct {
 	Name        string // "access_denied", "invalid_scope" and others of RFC 6749
-	Description string // Polar's explanation for developers; may be empty. It comes from a URL, so escape it in a page
+	Description string // Polar's explanation for developers; may be empty
 }
 
 // Error returns name and description as one line.
