@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -356,7 +357,7 @@ func (s *storage) sendParts(parent context.Context, state *UploadState, content 
 	case len(state.Uploaded) == len(state.File.Upload.Parts):
 		return nil
 	case parent.Err() != nil:
-		return ended(parent)
+		return ended.Why(parent)
 	}
 	return context.Cause(ctx)
 }
@@ -543,7 +544,7 @@ type contextReader struct {
 
 func (r *contextReader) Read(p []byte) (int, error) {
 	if r.ctx.Err() != nil {
-		return 0, ended(r.ctx)
+		return 0, ended.Why(r.ctx)
 	}
 	return r.r.Read(p)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/polar-go/polar/internal/ended"
 )
 
 const (
@@ -33,7 +35,7 @@ func poll[T any](ctx context.Context, op, what string, ask func() (v *T, done bo
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			err := ended(ctx)
+			err := ended.Why(ctx)
 			return nil, &callError{call: op, text: what + " in time: " + oneLine(err.Error(), maxErrorText), err: err}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -66,7 +67,7 @@ func (s *storage) repeat(ctx context.Context, try func() (moved bool, err error)
 			return nil
 		}
 		if ctx.Err() != nil {
-			return ended(ctx)
+			return ended.Why(ctx)
 		}
 		if moved {
 			attempt = 1
@@ -79,18 +80,9 @@ func (s *storage) repeat(ctx context.Context, try func() (moved bool, err error)
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return ended(ctx)
+			return ended.Why(ctx)
 		}
 	}
-}
-
-// ended is why a context has ended: both that and its cause.
-func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // passing reports whether the same request may work a little later.
@@ -347,7 +339,7 @@ func (s *storage) fetch(ctx context.Context, d *download) error {
 		case err == io.EOF:
 			return &finalError{&classError{class: ErrChecksum, text: fmt.Sprintf("the content ended after %d of the %d bytes of the file", d.done, d.size)}}
 		case ctx.Err() != nil:
-			return ended(ctx)
+			return ended.Why(ctx)
 		default:
 			return err
 		}

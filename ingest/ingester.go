@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/polar-go/polar"
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -176,7 +177,7 @@ func (i *Ingester) track(ctx context.Context, event *models.EventCreate, done fu
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("%w, and the context ended: %w", ErrFull, context.Cause(ctx))
+			return fmt.Errorf("%w, and the context ended: %w", ErrFull, ended.Why(ctx))
 		}
 		i.mu.Lock()
 	}
@@ -337,7 +338,7 @@ func (i *Ingester) Flush(ctx context.Context) error {
 			i.mu.Lock()
 		case <-ctx.Done():
 			i.mu.Lock()
-			err := i.because(context.Cause(ctx))
+			err := i.because(ended.Why(ctx))
 			i.mu.Unlock()
 			return fmt.Errorf("ingest: %d events are not sent yet: %w", left, err)
 		}
@@ -440,7 +441,7 @@ func (i *Ingester) close(ctx context.Context) error {
 
 func cause(ctx context.Context, other error) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended.Why(ctx)
 	}
 	return other
 }

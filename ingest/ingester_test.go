@@ -143,6 +143,9 @@ func TestNewID(t *testing.T) {
 	}
 }
 
+// errClosing is the cause of a context, behind which its end must not disappear.
+var errClosing = errors.New("closing time")
+
 func TestFullQueue(t *testing.T) {
 	stuck := func() *faultServer {
 		s := newFaultServer()
@@ -191,7 +194,7 @@ func TestFullQueue(t *testing.T) {
 			s := newFaultServer()
 			i := newIngester(t, s, WithQueue(5, 1<<20), WithFull(FullBlock), WithInterval(time.Minute))
 			track(t, i, 0, 5)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errClosing)
 			defer cancel()
 			err := i.TrackContext(ctx, numbered(99))
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -715,9 +718,10 @@ func TestFlush(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, 1, s.count(), "a flush is over when it is over")
 		s.before = func(*http.Request) (*http.Response, error) { return nil, errReset }
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errClosing)
 		defer cancel()
 		err := i.Flush(ctx)
+		require.ErrorIs(t, err, errClosing)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, errReset)
 		require.ErrorContains(t, err, "1 events are not sent yet")

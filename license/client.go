@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/polar-go/polar"
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -512,11 +513,7 @@ func (c *Client) acquire(ctx context.Context) error {
 	case c.busy <- struct{}{}:
 		return nil
 	case <-ctx.Done():
-		err, cause := ctx.Err(), context.Cause(ctx)
-		if errors.Is(cause, err) {
-			return cause
-		}
-		return fmt.Errorf("%w: %w", err, cause)
+		return ended.Why(ctx)
 	}
 }
 

@@ -31,8 +31,3 @@ func TestIDFromIORegistry(t *testing.T) {
     }`)))
 	assert.Empty(t, idFromIORegistry([]byte("nothing")))
 }
-
-func TestMachineID(t *testing.T) {
-	t.Parallel()
-	assert.Equal(t, machineID(), machineID())
-}

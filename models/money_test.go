@@ -36,6 +36,7 @@ func TestFormatAmount(t *testing.T) {
 		{500, "mga", "500 MGA"},
 		{12345, "kwd", "12.345 KWD"},
 		{7, "zzz", "0.07 ZZZ"},
+		{7, "", "0.07"},
 		{math.MaxInt64, "usd", "92233720368547758.07 USD"},
 		{math.MinInt64, "usd", "-92233720368547758.08 USD"},
 		{math.MinInt64, "jpy", "-9223372036854775808 JPY"},

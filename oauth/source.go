@@ -3,13 +3,13 @@ package oauth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/polar-go/polar"
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -110,7 +110,7 @@ func (c *Client) Source(store Store) (*Source, error) {
 // user can help. The context limits the waiting, not the renewal, which goes on for those that come later.
 func (s *Source) Token(ctx context.Context) (*Token, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, failWith("", "get a token", ended(ctx))
+		return nil, failWith("", "get a token", ended.Why(ctx))
 	}
 	s.mu.Lock()
 	st := s.state()
@@ -133,7 +133,7 @@ func (s *Source) Token(ctx context.Context) (*Token, error) {
 		}
 		return f.token.clone(), nil
 	case <-ctx.Done():
-		return nil, failWith("", "wait for a token", ended(ctx))
+		return nil, failWith("", "wait for a token", ended.Why(ctx))
 	}
 }
 
@@ -283,15 +283,6 @@ func (s *Source) renew(ctx context.Context) (Token, error) {
 	return s.save(ctx, next)
 }
 
-// ended is why a context has ended: both that and its cause.
-func ended(ctx context.Context) error {
-	err, cause := ctx.Err(), context.Cause(ctx)
-	if errors.Is(cause, err) {
-		return cause
-	}
-	return fmt.Errorf("%w: %w", err, cause)
-}
-
 // lookAgain looks for the token of another process that used the refresh token before.
 func (s *Source) lookAgain(ctx context.Context, st sourceState, refusal error) (Token, error) {
 	for _, pause := range lookAgain {
@@ -300,7 +291,7 @@ func (s *Source) lookAgain(ctx context.Context, st sourceState, refusal error) (
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return Token{}, failWith("", "look for the token of another process", ended(ctx))
+			return Token{}, failWith("", "look for the token of another process", ended.Why(ctx))
 		}
 		stored, err := s.load(ctx)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/polar-go/polar"
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -185,7 +186,7 @@ func (g *Gate) wait(ctx context.Context, e *entry, f *flight, k known, need Requ
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		return k, firstBackoff, fmt.Errorf("polarhttp: the request ended before Polar answered: %w", context.Cause(ctx))
+		return k, firstBackoff, fmt.Errorf("polarhttp: the request ended before Polar answered: %w", ended.Why(ctx))
 	}
 	c, now := &g.cache, g.now()
 	c.mu.Lock()

@@ -422,7 +422,7 @@ func TestTheFirstGivesUp(t *testing.T) {
 			return answer(r, 200, `{"id":"c1","external_id":"ada"}`), nil
 		}), signedIn, quiet())
 		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), key{}, "trace"), time.Second)
+		ctx, cancel := context.WithTimeoutCause(context.WithValue(t.Context(), key{}, "trace"), time.Second, errors.New("closing time"))
 		defer cancel()
 		var wg sync.WaitGroup
 		wg.Go(func() {

@@ -28,6 +28,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/polar-go/polar/ingest"
+	"github.com/polar-go/polar/internal/ended"
 	"github.com/polar-go/polar/models"
 )
 
@@ -145,7 +146,7 @@ func Consume(ctx context.Context, consumer jetstream.Consumer, ing *ingest.Inges
 			pause(ctx, fetchWait) // the connection restores itself
 		}
 	}
-	return context.Cause(ctx)
+	return ended.Why(ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) {
