@@ -214,6 +214,7 @@ func (e *entry) blocked(c *cache, now time.Time) (time.Duration, error) {
 // ask asks Polar for the state of a customer, and tells all who wait. Its context does not end with that of the request
 // which happened to be the first.
 func (g *Gate) ask(ctx context.Context, e *entry, f *flight) {
+	defer close(f.done) // in the end, so that whoever was answered finds in the log why
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
 	k := known{exists: true, asOf: g.now()}
@@ -238,7 +239,6 @@ func (g *Gate) ask(ctx context.Context, e *entry, f *flight) {
 func (c *cache) land(e *entry, f *flight, k known, err error) (failures int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	defer close(f.done)
 	e.flight = nil
 	if err == nil {
 		e.known, e.failures, e.err, e.retry = newer(e.known, k), 0, nil, time.Time{}
