@@ -17,8 +17,9 @@
 // with -url https://your-tunnel. The test card is 4242 4242 4242 4242.
 //
 // Accounts are kept in memory, so they are gone when the program ends; a real
-// shop has a database for them. Nothing about plans and payments is kept at all:
-// that is at Polar.
+// shop has a database for them. In the sandbox, whoever has bought before signs up
+// with another e-mail address then, since Polar remembers the first one. Nothing
+// about plans and payments is kept at all: that is at Polar.
 package main
 
 import (
