@@ -41,7 +41,10 @@ func FormatUnitAmount[C ~string](amount Decimal, currency C) string {
 	}
 	places := MinorDigits(currency)
 	p.point -= places
-	return strings.TrimSpace(p.plain(places) + " " + strings.ToUpper(string(currency)))
+	if currency == "" {
+		return p.plain(places)
+	}
+	return p.plain(places) + " " + strings.ToUpper(string(currency))
 }
 
 // ParseAmount reads what a person typed as a price, such as "29.90", "29.9" or "29", as an amount in the currency's minor

@@ -48,7 +48,7 @@ func TestWrongFacts(t *testing.T) {
 	module, facts := filepath.Join(dir, "module"), filepath.Join(dir, "facts")
 	require.NoError(t, os.Mkdir(facts, 0o755))
 	require.NoError(t, os.Symlink(spec, filepath.Join(dir, filepath.Base(spec))))
-	for _, part := range []string{".", "models", "webhooks", "internal/jsonx", "internal/harness"} {
+	for _, part := range []string{".", "models", "webhooks", "internal/jsonx", "internal/ended", "internal/harness"} {
 		copyFiles(t, filepath.Join(root, part), filepath.Join(module, part), part == "internal/harness")
 	}
 	sources := filepath.Join(root, "internal", "gen", "facts")
@@ -87,6 +87,7 @@ func TestWrongFacts(t *testing.T) {
 	said := run(module, "test", "-run", "TestRequests|TestResponses|TestEveryOperationHasOneMethod", "./internal/harness")
 	// A change that does not compile was noticed by the compiler, not by the checks: alter something that no code written by hand names.
 	require.NotContains(t, said, "[build failed]")
+	require.NotContains(t, said, "[setup failed]")
 	for _, w := range wrong {
 		assert.True(t, strings.Contains(said, w.found), "%s instead of %s was not found: nothing says %s", w.to, w.from, w.found)
 	}
