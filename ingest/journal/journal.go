@@ -249,7 +249,8 @@ func (j *Journal) Done(positions []uint64) error {
 	return err
 }
 
-// append writes an entry, together with those of others that wait meanwhile.
+// append writes an entry, together with those of others that wait meanwhile. Nobody writes a second group for others, or one caller
+// would be kept for as long as others come.
 func (j *Journal) append(e entry) (uint64, error) {
 	j.mu.Lock()
 	if j.closed {
@@ -261,20 +262,20 @@ func (j *Journal) append(e entry) (uint64, error) {
 	}
 	g, n := j.group, len(j.group.entries)
 	g.entries = append(g.entries, e)
-	if j.writing {
+	if n > 0 { // the first of the group writes it
 		j.mu.Unlock()
 		<-g.done
-	} else {
-		j.writing = true
-		for j.group != nil {
-			next := j.group
-			j.group = nil
-			j.write(next)
-		}
-		j.writing = false
-		j.idle.Broadcast()
-		j.mu.Unlock()
+		return g.first + uint64(n), g.err
 	}
+	for j.writing {
+		j.idle.Wait()
+	}
+	j.group = nil
+	j.writing = true
+	j.write(g)
+	j.writing = false
+	j.idle.Broadcast()
+	j.mu.Unlock()
 	return g.first + uint64(n), g.err
 }
 
@@ -499,7 +500,7 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.closed = true
-	for j.writing {
+	for j.writing || j.group != nil {
 		j.idle.Wait()
 	}
 	if len(j.owed) > 0 {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -309,6 +310,35 @@ func TestDiskDoesNotConfirm(t *testing.T) {
 	clear(broken)
 	require.NoError(t, j.Close())
 	assert.Equal(t, []string{"c", "d"}, replayed(t, open(t, dir)), "or at the end")
+}
+
+// A caller gets its answer when its own record is stored, also when others never stop coming: it does not have to write theirs.
+func TestNobodyWritesForOthers(t *testing.T) {
+	j := open(t, t.TempDir(), WithSync())
+	first, rest := make(chan struct{}), sync.WaitGroup{}
+	groups := 0
+	j.step = func(string) error {
+		if groups++; groups == 1 {
+			rest.Go(func() { appendAll(t, j, "second") })
+			require.Eventually(t, func() bool {
+				j.mu.Lock()
+				defer j.mu.Unlock()
+				return j.group != nil
+			}, 5*time.Second, time.Millisecond)
+			return nil
+		}
+		select {
+		case <-first:
+		case <-time.After(5 * time.Second):
+			t.Error("the first caller is kept by the second's record")
+		}
+		return nil
+	}
+	appendAll(t, j, "first")
+	close(first)
+	rest.Wait()
+	require.NoError(t, j.Close())
+	assert.Equal(t, 2, groups)
 }
 
 // A compaction that breaks off at any step leaves each event once, and those that are done are done.
