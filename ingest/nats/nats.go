@@ -211,7 +211,7 @@ func (b *bridge) take(ctx context.Context, m jetstream.Msg) error {
 		b.report(errors.New("nats: a message holds no event with an external_id, and was terminated"))
 		return nil
 	}
-	err = b.ing.TrackFunc(ctx, event, func(err error) {
+	done := func(err error) {
 		_, rejected := errors.AsType[*ingest.RejectedError](err)
 		switch {
 		case err == nil:
@@ -221,7 +221,13 @@ func (b *bridge) take(ctx context.Context, m jetstream.Msg) error {
 		default:
 			b.end(m, m.Nak())
 		}
-	})
+	}
+	err = b.ing.TrackFunc(ctx, event, done)
+	if errors.Is(err, ingest.ErrInvalid) && event.Timestamp != nil {
+		// Where it happened the clock may be far ahead, for which no event is given up: it gets the time of this machine.
+		event.Timestamp = nil
+		err = b.ing.TrackFunc(ctx, event, done)
+	}
 	switch {
 	case err == nil:
 		return nil
