@@ -29,6 +29,14 @@ func limitFiles(t *testing.T, size uint64) (lift func()) {
 	return lift
 }
 
+// pad makes the journal's file larger than those that package testing writes, for which the limit counts as well.
+func pad(t *testing.T, j *Journal) uint64 {
+	t.Helper()
+	p, err := j.Append(make([]byte, 2<<20))
+	require.NoError(t, err)
+	return p
+}
+
 func size(t *testing.T, dir string) uint64 {
 	t.Helper()
 	info, err := os.Stat(lastFile(t, dir))
@@ -50,17 +58,18 @@ func TestFullDisk(t *testing.T) {
 		t.Run(fmt.Sprint(room, " bytes left"), func(t *testing.T) {
 			dir := t.TempDir()
 			j := open(t, dir)
+			pad(t, j)
 			p := appendAll(t, j, "a", "b")
 			lift := limitFiles(t, size(t, dir)+uint64(room))
 			err := writeGroup(j, group()...)
 			lift()
 			require.ErrorIs(t, err, syscall.EFBIG)
-			assert.Equal(t, []string{"a", "b"}, replayed(t, dies(t, dir)))
+			assert.Equal(t, []string{"a", "b"}, replayed(t, dies(t, dir))[1:])
 
 			p = append(p, appendAll(t, j, "c")...)
 			require.NoError(t, j.Done(p[:1]))
 			require.NoError(t, writeGroup(j, group()...))
-			assert.Equal(t, []string{"b", "c", "first", "second", "third"}, replayed(t, dies(t, dir)))
+			assert.Equal(t, []string{"b", "c", "first", "second", "third"}, replayed(t, dies(t, dir))[1:])
 			require.NoError(t, j.Close())
 		})
 	}
@@ -89,7 +98,7 @@ func TestFullDiskBetweenFiles(t *testing.T) {
 func TestFullDiskFreesItself(t *testing.T) {
 	dir := t.TempDir()
 	j := open(t, dir)
-	p := appendAll(t, j, "a", "b", "c")
+	p := append(appendAll(t, j, "a", "b", "c"), pad(t, j))
 	lift := limitFiles(t, size(t, dir))
 	defer lift()
 	_, err := j.Append([]byte("d"))
