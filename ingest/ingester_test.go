@@ -283,6 +283,12 @@ func (panickyJournal) Append([]byte) (uint64, error)           { panic("x") }
 func (panickyJournal) Replay(func(uint64, []byte) error) error { return nil }
 func (panickyJournal) Close() error                            { return nil }
 
+// forgetless is a journal that takes events and panics when they are done.
+type forgetless struct{ panickyJournal }
+
+func (forgetless) Append([]byte) (uint64, error) { return 1, nil }
+func (forgetless) Done([]uint64) error           { panic("x") }
+
 type panicky struct{}
 
 func (panicky) MarshalJSON() ([]byte, error) { panic("secret") }
@@ -305,6 +311,12 @@ func TestNothingPanics(t *testing.T) {
 		assert.Zero(t, i.Stats().Queued)
 		require.NoError(t, i.Close(t.Context()))
 	}
+	var failed error
+	s := newFaultServer()
+	stuck := newIngester(t, s, WithJournal(forgetless{}), OnError(func(err error) { failed = err }))
+	require.NoError(t, stuck.Track(numbered(0)))
+	require.NoError(t, stuck.Close(t.Context()))
+	require.EqualError(t, failed, "panic: x")
 	lost := newIngester(t, newFaultServer(), WithCustomerFunc(func(context.Context) (Customer, bool) { panic("x") }))
 	require.ErrorContains(t, lost.Tick(t.Context(), "tick", nil), "the customer function failed")
 	require.NoError(t, lost.Close(t.Context()))

@@ -197,7 +197,8 @@ func WithCustomerFunc(find CustomerFunc) Option {
 // OnRejected sets a function that gets each event that Polar refused for good, with the reason. Without it they are only
 // counted. The functions of [OnRejected], [OnRequest] and [OnError], and those given to [Ingester.TrackFunc], are called one
 // after the other on a goroutine of their own; a panic in one is caught and counted, and a slow one delays only the others.
-// They must not wait for [Ingester.Close].
+// They must not wait for [Ingester.Flush] or [Ingester.Close], which wait for them, nor, with [FullBlock], for room in the queue, which
+// they give back: where they track, give [Ingester.TrackContext] a context that ends.
 func OnRejected(f func(*RejectedError)) Option {
 	return func(o *options) error { o.onRejected = f; return nil }
 }

@@ -232,7 +232,11 @@ func (t *s3Transport) complete(r *http.Request, customer Customer, bucket, key, 
 	if !ok(resp, err) || resp.Body == nil {
 		return resp, err
 	}
-	resp.Body = &s3Body{ReadCloser: resp.Body, done: func(body []byte) {
+	resp.Body = &s3Body{ReadCloser: resp.Body, done: func(body []byte, err error) {
+		if err != nil {
+			t.ing.report(fmt.Errorf("%w: S3's answer broke off, and an upload is not tracked before it is completed once more: %w", ErrNoUsage, err))
+			return
+		}
 		if bytes.Contains(body, []byte("<Error>")) {
 			return
 		}
@@ -254,7 +258,7 @@ func (t *s3Transport) complete(r *http.Request, customer Customer, bucket, key, 
 // s3Body reads the beginning of an answer along.
 type s3Body struct {
 	io.ReadCloser
-	done func([]byte)
+	done func([]byte, error)
 
 	mu   sync.Mutex // bodies may be closed while they are read
 	over bool
@@ -264,27 +268,31 @@ type s3Body struct {
 // Read passes on what it reads.
 func (b *s3Body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.see(p[:n], errors.Is(err, io.EOF))
+	b.see(p[:n], err)
 	return n, err
 }
 
 // Close takes what has been read for the whole answer.
 func (b *s3Body) Close() error {
 	err := b.ReadCloser.Close()
-	b.see(nil, true)
+	b.see(nil, io.EOF)
 	return err
 }
 
-func (b *s3Body) see(p []byte, end bool) {
+func (b *s3Body) see(p []byte, end error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.over {
 		return
 	}
 	b.head = append(b.head, p[:min(len(p), maxHead-len(b.head))]...)
-	if b.over = end; end {
-		b.done(b.head)
+	if b.over = end != nil; !b.over {
+		return
 	}
+	if errors.Is(end, io.EOF) {
+		end = nil
+	}
+	b.done(b.head, end)
 }
 
 // maxHead is how much of an answer of S3 is looked at.

@@ -81,7 +81,7 @@ func (i *Ingester) attempt(b *batch) {
 		done = positions(b.items)
 	}
 	if len(done) > 0 {
-		if err := i.journal.Done(done); err != nil {
+		if err := i.forget(done); err != nil {
 			i.report(err)
 		}
 	}
@@ -133,6 +133,11 @@ func positions(items []item) (list []uint64) {
 	return list
 }
 
+// forget tells the journal that events are no longer needed.
+func (i *Ingester) forget(positions []uint64) error {
+	return contain(func() error { return i.journal.Done(positions) })
+}
+
 // report hands an error without a caller to the user.
 func (i *Ingester) report(err error) {
 	if i.onError != nil {
@@ -182,7 +187,7 @@ func (i *Ingester) settle(items []item, rejected []*RejectedError) {
 	i.handing = append(i.handing, waiting)
 	i.calls.add(func() {
 		if list := positions(waiting.items); rejected != nil && len(list) > 0 {
-			if err := i.journal.Done(list); err != nil && i.onError != nil {
+			if err := i.forget(list); err != nil && i.onError != nil {
 				defer i.onError(err)
 			}
 		}

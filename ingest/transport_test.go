@@ -392,6 +392,41 @@ func TestS3(t *testing.T) {
 	require.ErrorIs(t, u.errs[0], ErrNoUsage)
 }
 
+// When the answer about an upload breaks off, it is not known whether there is an object: the client asks again, and that counts.
+func TestS3AnswerBreaksOff(t *testing.T) {
+	for _, completed := range []bool{true, false} {
+		u := newUsageTest(t)
+		last := "<Error><Code>InternalError</Code></Error>"
+		if completed {
+			last = "<CompleteMultipartUploadResult/>"
+		}
+		answers := []io.Reader{strings.NewReader(""), io.MultiReader(strings.NewReader("<?xml "), iotest.ErrReader(io.ErrUnexpectedEOF)), strings.NewReader(last)}
+		rt := u.S3Transport(respond(func(*http.Request) *http.Response {
+			body := answers[0]
+			answers = answers[1:]
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(body)}
+		}), "upload")
+		for _, call := range [][2]string{{"PUT", "?partNumber=1&uploadId=u"}, {"POST", "?uploadId=u"}, {"POST", "?uploadId=u"}} {
+			r, err := http.NewRequestWithContext(WithCustomer(t.Context(), acme), call[0], "http://s3.test/b/k"+call[1], strings.NewReader("aaaa"))
+			require.NoError(t, err)
+			resp, err := rt.RoundTrip(r)
+			require.NoError(t, err)
+			_, _ = io.ReadAll(resp.Body)
+			require.NoError(t, resp.Body.Close())
+		}
+		events := u.done()
+		if completed {
+			require.Len(t, events, 1)
+			assert.Equal(t, 4.0, events[0]["bytes"])
+		} else {
+			assert.Empty(t, events)
+		}
+		require.Len(t, u.errs, 1)
+		require.ErrorIs(t, u.errs[0], io.ErrUnexpectedEOF)
+		require.ErrorIs(t, u.errs[0], ErrNoUsage)
+	}
+}
+
 // However many uploads come and go, one that is under way is remembered, and what is remembered is bounded.
 func TestS3ManyUploads(t *testing.T) {
 	u := newUsageTest(t)

@@ -215,7 +215,8 @@ func (c *countingWriter) Close() error {
 
 // ResponseWriter counts the bytes of a response's body. The function that it returns tracks them as one event; call it when the
 // handler ends, also after a panic. The writer supports what w does: flushing, hijacking and deadlines, by
-// [http.ResponseController] as well.
+// [http.ResponseController] as well. It cannot see that a request is a HEAD, of whose answer net/http drops the body that a handler
+// writes all the same: do not use it for those.
 func (i *Ingester) ResponseWriter(w http.ResponseWriter, event string, customer Customer, opts ...UsageOption) (http.ResponseWriter, func() error, error) {
 	if err := i.ready(customer); err != nil {
 		return nil, nil, err
