@@ -13,8 +13,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"reflect"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -33,36 +31,6 @@ var (
 )
 
 const testID = "5f4b3c1e-0000-4000-8000-000000000001"
-
-// TestMain fails when goroutines are left that this package, or net/http on its behalf, has started.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if left := leftGoroutines(); code == 0 && left != "" {
-		fmt.Fprintf(os.Stderr, "goroutines are left after the tests:\n%s\n", left)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-// leftGoroutines returns the stacks of the goroutines besides its own that run code of this module or of a connection,
-// after giving them time to end.
-func leftGoroutines() string {
-	var left string
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
-		buf := make([]byte, 1<<20)
-		buf = buf[:runtime.Stack(buf, true)]
-		left = ""
-		for i, stack := range strings.Split(string(buf), "\n\n") {
-			if i > 0 && (strings.Contains(stack, "polar-go/polar") || strings.Contains(stack, "net/http.")) {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			return ""
-		}
-	}
-	return left
-}
 
 func fixedClock() time.Time { return testTime }
 
