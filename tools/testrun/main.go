@@ -132,6 +132,10 @@ func (r *report) add(e event) {
 		switch e.Action {
 		case "pass":
 			r.passed++
+			// a race fails the parallel test that ends next, which need not be the one whose output has the report
+			if out := strings.Join(r.output[at], ""); strings.Contains(out, "WARNING: DATA RACE") {
+				fmt.Fprint(r.w, out)
+			}
 			delete(r.output, at)
 		case "fail":
 			r.failed = append(r.failed, at)

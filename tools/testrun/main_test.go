@@ -70,3 +70,17 @@ func TestNothingRan(t *testing.T) {
 		t.Errorf("problems: %q", got)
 	}
 }
+
+// TestRaceOfAnother: the report of a race is in the output of a test that passes, and another one fails for it.
+func TestRaceOfAnother(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	r := newReport(&out)
+	r.add(event{Action: "output", Package: "p", Test: "TestA", Output: "WARNING: DATA RACE\n"})
+	r.add(event{Action: "output", Package: "p", Test: "TestB", Output: "fine\n"})
+	r.add(event{Action: "pass", Package: "p", Test: "TestA"})
+	r.add(event{Action: "pass", Package: "p", Test: "TestB"})
+	if out.String() != "WARNING: DATA RACE\n" {
+		t.Errorf("printed %q", out.String())
+	}
+}
